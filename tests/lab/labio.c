@@ -862,7 +862,8 @@ client(int argc, char **argv)
     return run_client(&c);
 }
 
-// guard PID COMMAND...: runs COMMAND, which is killed when its parent, PID, is gone.
+// guard PID COMMAND...: runs COMMAND, which is killed when its parent, PID, is gone. PID 0 stands
+// for a parent that is not known by number.
 static int
 guard(int argc, char **argv)
 {
@@ -872,7 +873,7 @@ guard(int argc, char **argv)
     signal(SIGQUIT, SIG_DFL);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL))
         die(125, "prctl: %s", strerror(errno));
-    if (getppid() != atoi(argv[0]))
+    if (atoi(argv[0]) ? getppid() != atoi(argv[0]) : getppid() == 1)
         return 125;
     execvp(argv[1], argv + 1);
     die(125, "%s: %s", argv[1], strerror(errno));
