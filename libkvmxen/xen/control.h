@@ -1,0 +1,137 @@
+/*
+ * control: what kvmxen asks of Xen on the control plane.
+ *
+ * Xen's default policy allows these to the control domain only, and their ABI belongs to one Xen
+ * version: everything that a new Xen changes stays behind this table. None of them may be called
+ * on the exit path: domctls take one lock for the whole host.
+ *
+ * Errors: every int result is >= 0 on success and a negative errno otherwise; no operation prints.
+ * Threads: any, at once.
+ *
+ * Implementations: direct (libxenctrl) in xen/direct_control.c, and the strict fake of the unit
+ * tests in tests/fake.
+ */
+#ifndef KVMXEN_XEN_CONTROL_H
+#define KVMXEN_XEN_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <xen/xen.h>
+#include <xen/hvm/save.h>
+
+struct control; /* one connection to the control plane */
+
+/* Which of Xen's emulated devices a domain gets: fixed at creation. */
+enum emulation {
+	EMULATION_LAPIC, /* XEN_X86_EMU_LAPIC alone */
+	EMULATION_HVM,   /* the full set: PIC, IOAPIC, PIT, RTC, HPET, PM timer, stdvga */
+};
+
+struct domain_config {
+	uint32_t vcpus; /* all of them, 1 to 128; they start down */
+	enum emulation emulation;
+	uint8_t handle[16]; /* UUID: how a leaked domain is found again */
+};
+
+/* XEN_DOMCTL_getdomaininfo, as far as kvmxen uses it. */
+struct domain_info {
+	bool dying;
+	bool shutdown;
+	uint8_t shutdown_reason; /* SHUTDOWN_* of xen/sched.h, when shutdown */
+	bool paused;
+	uint64_t pages; /* 4 KiB pages held by the domain */
+};
+
+/* XEN_DOMCTL_getvcpuinfo. */
+struct vcpu_info_bits {
+	bool online;  /* not VPF_down: has been started and did not halt for good */
+	bool blocked; /* in HLT, waiting for an event */
+	bool running;
+};
+
+/* A CPUID leaf. subleaf is CONTROL_CPUID_NO_SUBLEAF for a leaf without any. */
+#define CONTROL_CPUID_NO_SUBLEAF 0xffffffffu
+struct control_cpuid {
+	uint32_t leaf, subleaf;
+	uint32_t eax, ebx, ecx, edx;
+};
+
+enum log_dirty_op { LOG_DIRTY_ENABLE, LOG_DIRTY_OFF, LOG_DIRTY_CLEAN, LOG_DIRTY_PEEK };
+
+struct control_ops {
+	/* XEN_DOMCTL_createdomain and max_vcpus: an HVM domain with HAP, paused, without memory.
+	 * On failure nothing is left. */
+	int (*domain_create)(struct control *ctl, const struct domain_config *config,
+			     uint16_t *domid);
+	int (*domain_destroy)(struct control *ctl, uint16_t domid);
+	/* Finds the domain that carries a handle: its domid, or -ESRCH. */
+	int (*domain_find)(struct control *ctl, const uint8_t handle[16], uint16_t *domid);
+	/* The name by which xl knows it; NULL takes the entries away. */
+	int (*domain_set_name)(struct control *ctl, uint16_t domid, const uint8_t handle[16],
+			       const char *name);
+	int (*domain_set_maxmem)(struct control *ctl, uint16_t domid, uint64_t kib);
+	int (*domain_set_paging_pool)(struct control *ctl, uint16_t domid, uint64_t bytes);
+	int (*domain_pause)(struct control *ctl, uint16_t domid);
+	int (*domain_unpause)(struct control *ctl, uint16_t domid);
+	/* XEN_DOMCTL_resumedomain: takes a shut-down domain out of its shutdown. */
+	int (*domain_resume)(struct control *ctl, uint16_t domid);
+	int (*domain_info)(struct control *ctl, uint16_t domid, struct domain_info *info);
+	/* An event channel of the domain that fires when it shuts down with SHUTDOWN_suspend
+	 * (XEN_DOMCTL_subscribe); *port is the domain's unbound port to bind to. */
+	int (*domain_subscribe)(struct control *ctl, uint16_t domid, uint32_t *port);
+
+	/* TSC: native (XEN_CPUID_TSC_MODE_NEVER_EMULATE) or scaled to khz when khz is not 0. */
+	int (*tsc_set)(struct control *ctl, uint16_t domid, uint32_t khz);
+	int (*tsc_get)(struct control *ctl, uint16_t domid, uint32_t *khz);
+
+	/* The leaves that Xen can give an HVM guest on this host (hvm_default). *n: in capacity,
+	 * out count; -ENOBUFS when it does not fit. */
+	int (*cpuid_host)(struct control *ctl, struct control_cpuid *leaves, uint32_t *n);
+	/* Before the first unpause only (-EEXIST later). Leaves that Xen's policy cannot carry
+	 * are refused with -ERANGE: filter first. Xen clamps silently. */
+	int (*cpuid_set)(struct control *ctl, uint16_t domid, const struct control_cpuid *leaves,
+			 uint32_t n);
+	/* Every CPUID of the guest becomes an event (XEN_DOMCTL_MONITOR_EVENT_CPUID) on a
+	 * vm_event ring, whose frame is populated at gfn (and taken from the guest again).
+	 * *ring is a page shared with Xen, *port the domain's event channel. */
+	int (*monitor_open)(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
+			    uint32_t *port);
+	int (*monitor_close)(struct control *ctl, uint16_t domid, void *ring);
+
+	/* HVM save records (xen/arch-x86/hvm/save.h). */
+	/* The whole context. *len: in capacity, out length; buf NULL asks for the length. */
+	int (*context_get)(struct control *ctl, uint16_t domid, void *buf, uint32_t *len);
+	/* One record's body, without its descriptor. -ENODATA for the CPU of a vcpu that is down.
+	 * Pauses the vcpu (or, for a record of the domain, the domain) for a moment. */
+	int (*context_get_one)(struct control *ctl, uint16_t domid, uint16_t typecode,
+			       uint16_t instance, void *body, uint32_t len);
+	/* Takes down every vcpu without a CPU record in the image, drops in-flight emulation. */
+	int (*context_set)(struct control *ctl, uint16_t domid, const void *image, uint32_t len);
+
+	/* XEN_DOMCTL_get/setvcpucontext: GPRs, RIP, RFLAGS, DRs, FXSAVE of one vcpu; segments and
+	 * control registers are read only here. set with NULL: down and never initialised. */
+	int (*vcpu_context_get)(struct control *ctl, uint16_t domid, uint32_t vcpu,
+				struct vcpu_guest_context *context);
+	int (*vcpu_context_set)(struct control *ctl, uint16_t domid, uint32_t vcpu,
+				const struct vcpu_guest_context *context);
+	int (*vcpu_info)(struct control *ctl, uint16_t domid, uint32_t vcpu,
+			 struct vcpu_info_bits *info);
+	/* XEN_DOMCTL_sendtrigger, XEN_DOMCTL_SENDTRIGGER_NMI. */
+	int (*vcpu_nmi)(struct control *ctl, uint16_t domid, uint32_t vcpu);
+
+	/* XEN_DOMCTL_shadow_op. For CLEAN and PEEK: bitmap of the frames 0 to pages - 1. */
+	int (*log_dirty)(struct control *ctl, uint16_t domid, enum log_dirty_op op,
+			 uint64_t pages, uint8_t *bitmap);
+
+	/* "4.17.7" and the like. Owned by ctl. */
+	const char *(*version)(struct control *ctl);
+	void (*close)(struct control *ctl);
+};
+
+struct control {
+	const struct control_ops *ops;
+};
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * xen: the pair of connections that the rest of the library works with.
+ *
+ * xen_open gives the direct pair of this process; the unit tests put the fake's in its place with
+ * xen_override before the first open. One pair serves the whole process and is never closed while
+ * an fd of kvmxen is open.
+ */
+#ifndef KVMXEN_XEN_XEN_H
+#define KVMXEN_XEN_XEN_H
+
+#include "libkvmxen/xen/control.h"
+#include "libkvmxen/xen/device.h"
+
+struct xen {
+	struct device *dev;
+	struct control *ctl;
+};
+
+/* 0, or -errno with one message already said: -ENOENT when there is no Xen under this system,
+ * -EACCES when this process may not talk to it. */
+int xen_open(struct xen *xen);
+
+/* The next xen_open calls return this pair; NULL: the direct one again. For tests. */
+void xen_override(const struct xen *xen);
+
+/* The direct implementations: xen/direct_device.c, xen/direct_control.c. */
+int direct_device_open(struct device **dev);
+int direct_control_open(struct control **ctl);
+
+#endif
