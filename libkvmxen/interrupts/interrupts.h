@@ -1,0 +1,66 @@
+/*
+ * interrupts: the in-kernel irqchip (which is Xen's), GSI routing, lines, MSI, irqfd; and what is
+ * matched on the exit path before the VMM sees it: ioeventfd and coalesced zones.
+ */
+#ifndef KVMXEN_INTERRUPTS_INTERRUPTS_H
+#define KVMXEN_INTERRUPTS_INTERRUPTS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/kvm.h>
+#include <xen/xen.h>
+#include <xen/hvm/ioreq.h>
+
+struct vm;
+struct vcpu;
+struct image;
+struct interrupts_private;
+
+struct interrupts {
+	struct interrupts_private *private; /* behind interrupts/ */
+	bool irqchip;                       /* KVM_CREATE_IRQCHIP was done */
+	bool pit;                           /* KVM_CREATE_PIT2 was done */
+};
+
+int interrupts_init(struct vm *vm);
+/* Stops irqfds, frees everything. The worker is still there. */
+void interrupts_destroy(struct vm *vm);
+
+/* The domain has just been created (paused, no vcpu ran): set the lines that were raised before
+ * and start what needs Xen. The records of PIC, IOAPIC and PIT that a VMM set come with
+ * interrupts_records. vm->lock held. */
+int interrupts_materialise(struct vm *vm);
+/* Adds the PIC, IOAPIC and PIT records that the VMM has set since the last load to a context
+ * image (convert/image.h), and forgets that they were dirty. vm->lock held. */
+int interrupts_records(struct vm *vm, struct image *image);
+
+/* Exit path: true when an ioeventfd or a coalesced zone took a single-element access. space is
+ * IOREQ_TYPE_PIO or IOREQ_TYPE_COPY; a read never matches. No lock, no allocation. */
+bool interrupts_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
+		      uint64_t data, bool is_write);
+
+/* ioctl handlers: vm, argument already copied in; results are copied out by the dispatcher. */
+long interrupts_create_irqchip(struct vm *vm);
+long interrupts_create_pit2(struct vm *vm, const struct kvm_pit_config *config);
+long interrupts_create_pit(struct vm *vm);
+long interrupts_get_irqchip(struct vm *vm, struct kvm_irqchip *chip);
+long interrupts_set_irqchip(struct vm *vm, const struct kvm_irqchip *chip);
+long interrupts_get_pit2(struct vm *vm, struct kvm_pit_state2 *pit);
+long interrupts_set_pit2(struct vm *vm, const struct kvm_pit_state2 *pit);
+long interrupts_get_pit(struct vm *vm, struct kvm_pit_state *pit);
+long interrupts_set_pit(struct vm *vm, const struct kvm_pit_state *pit);
+long interrupts_reinject_control(struct vm *vm, const struct kvm_reinject_control *control);
+long interrupts_irq_line(struct vm *vm, const struct kvm_irq_level *level);
+long interrupts_irq_line_status(struct vm *vm, struct kvm_irq_level *level);
+long interrupts_set_gsi_routing(struct vm *vm, uint32_t nr, uint32_t flags,
+				const struct kvm_irq_routing_entry *entries);
+long interrupts_signal_msi(struct vm *vm, const struct kvm_msi *msi);
+long interrupts_irqfd(struct vm *vm, const struct kvm_irqfd *irqfd);
+long interrupts_ioeventfd(struct vm *vm, const struct kvm_ioeventfd *ioeventfd);
+long interrupts_register_coalesced(struct vm *vm, const struct kvm_coalesced_mmio_zone *zone);
+long interrupts_unregister_coalesced(struct vm *vm, const struct kvm_coalesced_mmio_zone *zone);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * memory: KVM's slots, and the Xen frames under them.
+ *
+ * In KVM the VMM owns pages and lends them; in Xen the domain owns frames and the VMM maps them.
+ * What ties both is the host virtual address: each page of VMM memory that was ever part of a slot
+ * of a live VM is *backed* by one frame, mapped at that very address in chunks of at most 2 MiB
+ * (a privcmd mapping cannot be split later), and that frame sits at one gfn: where a slot shows
+ * it to the guest, or in the parking range out of the guest's reach when no slot does.
+ *
+ * SET_USER_MEMORY_REGION changes the table of slots alone. memory_flush makes Xen's p2m agree with
+ * it: the difference, not the history, so that a VMM's delete-and-add storms cost nothing.
+ */
+#ifndef KVMXEN_MACHINE_MEMORY_H
+#define KVMXEN_MACHINE_MEMORY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/kvm.h>
+
+struct vm;
+struct memory_private;
+
+struct memory {
+	struct memory_private *private; /* memory*.c */
+	atomic_bool changed;            /* memory_flush has something to do */
+};
+
+int memory_init(struct vm *vm);
+/* With the domain still there: gives the VMM ordinary memory with the same content at the same
+ * addresses. keep_content false: the process is ending, nothing is copied. */
+void memory_destroy(struct vm *vm, bool keep_content);
+
+/* Makes the domain's p2m and our mappings agree with the slots. vm->lock held, vm live, no vcpu
+ * running in the guest (world stopped or domain paused). 0 or -errno. */
+int memory_flush(struct vm *vm);
+
+/* Pages that all slots hold, for sizing the domain before the first flush. */
+uint64_t memory_pages(struct vm *vm);
+
+/* The VMM's address of [gpa, gpa + length), which must lie in one slot; NULL when no slot has it.
+ * Lock-free: for the exit path. *readonly (may be NULL) tells a KVM_MEM_READONLY slot. */
+void *memory_at(struct vm *vm, uint64_t gpa, size_t length, bool *readonly);
+/* What the library itself stored into guest memory on the guest's behalf is logged as KVM would. */
+void memory_mark_dirty(struct vm *vm, uint64_t gpa, size_t length);
+
+/* A gfn no slot may use: scratch frame (two gfns to move it between), monitor ring. Fixed. */
+#define MEMORY_SCRATCH_GFN_A 0x3fffff000ull
+#define MEMORY_SCRATCH_GFN_B 0x3fffff001ull
+#define MEMORY_MONITOR_GFN   0x3fffff002ull
+
+/* Called by the interposed munmap/mmap(MAP_FIXED)/mremap/mprotect/madvise, before the libc call:
+ * if the range touches memory backed by any VM, take the necessary steps (unback deleted slots
+ * so that the range is ordinary memory again). True: the call must not be passed on, *result
+ * (and errno) is the answer. */
+enum memory_call { MEMORY_MUNMAP, MEMORY_MMAP_FIXED, MEMORY_MPROTECT, MEMORY_MADVISE, MEMORY_MREMAP };
+bool memory_intercept(enum memory_call call, void *address, size_t length, int argument,
+		      long *result);
+
+/* ioctl handlers. */
+long memory_set_user_region(struct vm *vm, struct kvm_userspace_memory_region *region);
+long memory_get_dirty_log(struct vm *vm, struct kvm_dirty_log *log);
+long memory_clear_dirty_log(struct vm *vm, struct kvm_clear_dirty_log *log);
+#define MEMORY_SLOTS 509 /* KVM_CAP_NR_MEMSLOTS */
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * vcpu: one KVM vcpu, and the Xen vcpu that runs for it.
+ *
+ * Threads: KVM_RUN belongs to one thread at a time (vcpu->mutex, as KVM's own: other ioctls of the
+ * same vcpu wait for it). Fields under "run loop" are the running thread's; `slot` is shared with
+ * Xen; `kick` and `in_run` may be touched by anyone.
+ */
+#ifndef KVMXEN_MACHINE_VCPU_H
+#define KVMXEN_MACHINE_VCPU_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/kvm.h>
+#include <xen/xen.h>
+#include <xen/hvm/ioreq.h>
+
+#include "libkvmxen/machine/state.h"
+#include "libkvmxen/machine/vm.h"
+
+/* What is mapped from a vcpu fd: kvm_run, the PIO data page, the coalesced ring. */
+#define VCPU_PAGE           4096
+#define VCPU_MMAP_SIZE      (3 * VCPU_PAGE)
+#define VCPU_PIO_OFFSET     (1 * VCPU_PAGE)
+#define VCPU_COALESCED_PAGE 2 /* KVM_CAP_COALESCED_MMIO */
+
+/* Why Xen does not run a vcpu, seen from the library. */
+enum vcpu_phase {
+	VCPU_NEW,     /* nothing of it was loaded into Xen yet */
+	VCPU_RUNNING, /* Xen may run it, or it waits for SIPI behind Xen's LAPIC */
+	VCPU_EXIT,    /* its ioreq is unanswered: an exit is with the VMM */
+	VCPU_PARKED,  /* its invalidate request is unanswered */
+	VCPU_IDLE,    /* halted with a kick armed: as stable as parked */
+	VCPU_STOPPED, /* the domain is shut down (triple fault) or the vcpu halted for good */
+};
+
+struct vcpu {
+	struct vm *vm;
+	uint32_t id;    /* KVM's: the APIC id */
+	uint32_t index; /* Xen's vcpu number */
+	pthread_mutex_t mutex;
+
+	int memfd; /* the vcpu fd's file: VCPU_MMAP_SIZE bytes */
+	struct kvm_run *run;
+	void *pio; /* run + VCPU_PIO_OFFSET */
+
+	struct vcpu_state state;
+	struct kvm_cpuid_entry2 *cpuid; /* KVM_SET_CPUID2; replaced before the first run only */
+	uint32_t cpuid_count;
+	_Atomic enum vcpu_phase phase;
+
+	/* run loop */
+	struct ioreq *slot;
+	struct event_channels *evtchn;
+	uint32_t port;
+	bool has_sigmask;
+	sigset_t sigmask; /* KVM_SET_SIGNAL_MASK */
+	struct ioreq io;  /* the copy of the request that is being worked on */
+	uint32_t io_done; /* elements of it already completed */
+	uint32_t io_shown; /* elements in the exit shown to the VMM */
+	atomic_bool in_run; /* its thread is inside KVM_RUN and may let Xen run it */
+	atomic_bool answering; /* about to answer its slot: see machine/world.h */
+};
+
+/* KVM_CREATE_VCPU. NULL with errno. */
+struct vcpu *vcpu_create(struct vm *vm, unsigned long id);
+/* Closing the last fd of a vcpu: drops its reference of the VM. KVM keeps the vcpu itself until
+ * the VM ends, and so do we. */
+void vcpu_release(struct vcpu *vcpu);
+/* At the VM's end. */
+void vcpu_free(struct vcpu *vcpu);
+
+#endif
