@@ -62,6 +62,8 @@ struct vm {
 
 	/* The world stop (machine/world.h): while not 0, no vcpu may be let run. */
 	atomic_uint stop;
+	pthread_mutex_t arm_lock; /* scratch_moved and the move itself */
+	bool scratch_moved;       /* the scratch frame is at MEMORY_SCRATCH_GFN_B */
 
 	/* Work for the next KVM_RUN of any vcpu: VM_WORK_* bits. */
 	atomic_uint work;
