@@ -1,0 +1,102 @@
+#include "libkvmxen/xen/direct_version.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libkvmxen/message.h"
+#include "libkvmxen/xen/xen.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct xen direct, override;
+static bool opened, overridden;
+
+static int say_why(int rc)
+{
+	bool xen = access("/sys/hypervisor/properties/features", F_OK) == 0 ||
+		   access("/proc/xen", F_OK) == 0;
+	char reason[128];
+
+	switch (rc) {
+	case -ENOENT:
+	case -ENODEV:
+	case -ENXIO:
+		message_error(
+			"no Xen hypervisor under this system: %s does not exist%s",
+			access("/dev/xen/privcmd", F_OK) ? "/dev/xen/privcmd" : "/dev/xen/evtchn",
+			xen ? " (the modules xen-privcmd and xen-evtchn make these files)" : "");
+		return -ENOENT;
+	case -EACCES:
+		message_error("this process may not talk to Xen: opening /dev/xen/privcmd and "
+			      "/dev/xen/evtchn needs root");
+		return -EACCES;
+	case -EPERM:
+		message_error("Xen lets only the control domain (dom0) create domains, and this is "
+			      "another one");
+		return -EACCES;
+	case -EPROTO:
+		message_error("this kvmxen was built for the control interface of Xen %s, which "
+			      "is not the one that runs here",
+			      direct_version_built_for());
+		return -EPROTO;
+	default:
+		message_error("Xen cannot be opened: %s", strerror_r(-rc, reason, sizeof(reason)));
+		return rc;
+	}
+}
+
+/* The device plane opens this file only when there is a vcpu: find out early. */
+static int try_evtchn(struct device *dev)
+{
+	struct event_channels *evtchn;
+	int rc = dev->ops->evtchn_open(dev, &evtchn);
+
+	if (!rc)
+		dev->ops->evtchn_close(evtchn);
+	return rc;
+}
+
+static int open_direct(void)
+{
+	struct xen xen;
+	int rc;
+
+	rc = direct_device_open(&xen.dev);
+	if (rc)
+		return say_why(rc);
+	rc = try_evtchn(xen.dev);
+	if (!rc)
+		rc = direct_control_open(&xen.ctl);
+	if (rc) {
+		xen.dev->ops->close(xen.dev);
+		return say_why(rc);
+	}
+	direct = xen;
+	opened = true;
+	message_debug("Xen %s", xen.ctl->ops->version(xen.ctl));
+	return 0;
+}
+
+int xen_open(struct xen *xen)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&lock);
+	if (!overridden && !opened)
+		rc = open_direct();
+	if (!rc)
+		*xen = overridden ? override : direct;
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+void xen_override(const struct xen *xen)
+{
+	pthread_mutex_lock(&lock);
+	overridden = xen != NULL;
+	if (xen)
+		override = *xen;
+	pthread_mutex_unlock(&lock);
+}
