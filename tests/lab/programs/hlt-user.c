@@ -19,10 +19,7 @@ int main(void)
 	struct vm vm;
 	struct vcpu vcpu;
 
-	vm_start(&vm);
-	vm_load(&vm, CODE, guest);
-	vcpu_create(&vm, &vcpu, 0);
-	vcpu_real_mode(&vcpu, CODE);
+	vm_boot(&vm, &vcpu, 16, guest);
 	for (unsigned int i = 1; i <= 4; i++) {
 		struct kvm_regs regs;
 

@@ -30,11 +30,8 @@ int main(void)
 	struct vm vm;
 	struct vcpu vcpu;
 
-	vm_start(&vm);
-	vm_load(&vm, CODE, guest);
-	vcpu_create(&vm, &vcpu, 0);
+	vm_boot(&vm, &vcpu, 64, guest);
 	vcpu.answer = 0x70;
-	vcpu_long_mode(&vcpu, CODE);
 	vcpu_play(&vcpu);
 	vcpu_print_regs(&vcpu);
 	return 0;

@@ -20,10 +20,7 @@ int main(void)
 	struct vcpu vcpu;
 	unsigned int first = 0, next = 0, wrong = 0;
 
-	vm_start(&vm);
-	vm_load(&vm, CODE, guest);
-	vcpu_create(&vm, &vcpu, 0);
-	vcpu_real_mode(&vcpu, CODE);
+	vm_boot(&vm, &vcpu, 16, guest);
 	while (vcpu_run(&vcpu) == KVM_EXIT_IO) {
 		struct kvm_run *run = vcpu.run;
 

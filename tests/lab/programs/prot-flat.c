@@ -24,10 +24,7 @@ int main(void)
 	struct vm vm;
 	struct vcpu vcpu;
 
-	vm_start(&vm);
-	vm_load(&vm, CODE, guest);
-	vcpu_create(&vm, &vcpu, 0);
-	vcpu_protected_mode(&vcpu, CODE);
+	vm_boot(&vm, &vcpu, 32, guest);
 	vcpu_play(&vcpu);
 	vcpu_print_regs(&vcpu);
 	printf("data:");

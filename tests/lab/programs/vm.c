@@ -154,6 +154,7 @@ void vcpu_create(struct vm *vm, struct vcpu *vcpu, unsigned int id)
 	vcpu->vm = vm;
 	vcpu->id = id;
 	vcpu->answer = 0x10;
+	vcpu->on_exit = NULL;
 	vcpu->fd = IOCTL(vm->fd, KVM_CREATE_VCPU, (uintptr_t)id);
 	vcpu->run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (vcpu->run == MAP_FAILED)
@@ -254,6 +255,16 @@ void vcpu_long_mode(struct vcpu *vcpu, uint64_t entry)
 	sregs.cr0 |= CR0_PG;
 	vcpu_set_sregs(vcpu, &sregs);
 	vcpu_start_at(vcpu, entry);
+}
+
+void vcpu_mode(struct vcpu *vcpu, unsigned int bits, uint64_t entry)
+{
+	if (bits == 16)
+		vcpu_real_mode(vcpu, entry);
+	else if (bits == 32)
+		vcpu_protected_mode(vcpu, entry);
+	else
+		vcpu_long_mode(vcpu, entry);
 }
 
 void vm_gate(struct vm *vm, unsigned int bits, unsigned int vector, uint32_t handler)
@@ -443,12 +454,25 @@ bool vcpu_at_end(struct vcpu *vcpu)
 	return run->exit_reason != KVM_EXIT_MMIO;
 }
 
+bool vcpu_serve_irqs(struct vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+
+	if (run->exit_reason == KVM_EXIT_IO && run->io.port == IRQ_PORT) {
+		const uint8_t *data = io_data(vcpu->run);
+
+		vm_irq(vcpu->vm, data[0], data[1]);
+	}
+	return true;
+}
+
 void vcpu_play(struct vcpu *vcpu)
 {
 	do {
 		vcpu_run(vcpu);
 		vcpu_answer(vcpu);
-		vcpu_print_exit(vcpu);
+		if (!vcpu->on_exit || vcpu->on_exit(vcpu))
+			vcpu_print_exit(vcpu);
 	} while (!vcpu_at_end(vcpu));
 }
 
@@ -515,6 +539,8 @@ void vcpu_play_merged(struct vcpu *vcpu)
 		vcpu_answer(vcpu);
 		if (vcpu_at_end(vcpu))
 			break;
+		if (vcpu->on_exit && !vcpu->on_exit(vcpu))
+			continue;
 		next.mmio = run->exit_reason == KVM_EXIT_MMIO;
 		if (next.mmio) {
 			next.write = run->mmio.is_write;

@@ -25,12 +25,15 @@
 	X(DATA, 0x3000)  /* a page for the program's own use */                                    \
 	X(STACK, 0x8000) /* the first vcpu's stack ends here, the next one's 0x800 below */        \
 	X(CODE, 0x8000)                                                                            \
+	X(AP_CODE, 0x9000)   /* where the second processor starts: on a page of its own */         \
+	X(HANDLERS, 0xc000)  /* one interrupt handler each 0x100 */                                \
 	X(TABLES, 0x10000)   /* page tables */                                                     \
 	X(BUFFER, 0x20000)   /* up to RAM_SIZE */                                                  \
 	X(RAM_SIZE, 0xa0000) /* what vm_start() gives: a PC's first 640 KiB */                     \
 	X(MMIO, 0xd0000000)  /* no memory here, nor anywhere else from RAM_SIZE to 4 GiB */        \
 	X(IOAPIC, 0xfec00000)                                                                      \
 	X(LAPIC, 0xfee00000)                                                                       \
+	X(IRQ_PORT, 0x501)                                                                         \
 	X(END_PORT, 0xf4) /* a byte written here ends the guest's part */                          \
 	X(CS32, 0x08)                                                                              \
 	X(DS32, 0x10)                                                                              \
@@ -54,7 +57,7 @@ GUEST_CONSTANTS(X)
 	extern const uint8_t name[] __attribute__((visibility("hidden")));                         \
 	extern const uint8_t name##_end[] __attribute__((visibility("hidden")))
 
-// The assembler macros that guests use: one access each.  rdx and rax are overwritten.
+// The assembler macros that guests use.  rdx and rax are overwritten.
 asm(".macro putb value, port\n mov $\\port, %dx\n mov $\\value, %al\n out %al, %dx\n.endm\n"
     ".macro putw value, port\n mov $\\port, %dx\n mov $\\value, %ax\n out %ax, %dx\n.endm\n"
     ".macro putl value, port\n mov $\\port, %dx\n mov $\\value, %eax\n out %eax, %dx\n.endm\n"
@@ -63,7 +66,26 @@ asm(".macro putb value, port\n mov $\\port, %dx\n mov $\\value, %al\n out %al, %
     ".macro getl port\n mov $\\port, %dx\n in %dx, %eax\n.endm\n"
     // Shows %eax to the monitor.
     ".macro tell port=0x500\n mov $\\port, %dx\n out %eax, %dx\n.endm\n"
-    ".macro finish\n out %al, $END_PORT\n.endm");
+    ".macro finish\n out %al, $END_PORT\n.endm\n"
+    // Asks the monitor to set a line; see vcpu_serve_irqs().
+    ".macro irq gsi, level=1\n mov $\\level << 8 | \\gsi, %ax\n mov $IRQ_PORT, %dx\n"
+    " out %ax, %dx\n.endm\n"
+    // The two 8259 with vectors from 0x20 and 0x28, all lines open.
+    ".macro pic_init\n"
+    " mov $0x11, %al; out %al, $0x20; out %al, $0xa0\n"
+    " mov $0x20, %al; out %al, $0x21; mov $0x28, %al; out %al, $0xa1\n"
+    " mov $4, %al; out %al, $0x21; mov $2, %al; out %al, $0xa1\n"
+    " mov $1, %al; out %al, $0x21; out %al, $0xa1\n"
+    " xor %eax, %eax; out %al, $0x21; out %al, $0xa1\n.endm\n"
+    ".macro pic_off\n mov $0xff, %al; out %al, $0x21; out %al, $0xa1\n.endm\n"
+    ".macro pic_eoi\n mov $0x20, %al; out %al, $0x20\n.endm\n"
+    ".macro pic_eoi2\n mov $0x20, %al; out %al, $0xa0; out %al, $0x20\n.endm\n"
+    // The local APIC, and one pin of the I/O APIC with the low word of its entry.  rbx too.
+    ".macro lapic_init\n mov $LAPIC, %ebx; movl $0x1ff, 0xf0(%ebx)\n.endm\n"
+    ".macro lapic_eoi\n mov $LAPIC, %ebx; movl $0, 0xb0(%ebx)\n.endm\n"
+    ".macro ioapic_pin pin, entry, dest=0\n mov $IOAPIC, %ebx\n"
+    " movl $0x11 + 2 * \\pin, (%ebx); movl $\\dest << 24, 0x10(%ebx)\n"
+    " movl $0x10 + 2 * \\pin, (%ebx); movl $\\entry, 0x10(%ebx)\n.endm");
 
 struct vm {
 	int kvm;      // /dev/kvm
@@ -78,6 +100,9 @@ struct vcpu {
 	int fd;
 	struct kvm_run *run;
 	uint8_t answer; // the next byte that vcpu_answer() gives
+	// If set: told of each exit by the two functions that play, before the exit is printed.
+	// Returns whether it shall be.
+	bool (*on_exit)(struct vcpu *vcpu);
 };
 
 // The program cannot do its work: prints the message and exits with status 1.
@@ -121,8 +146,34 @@ void vcpu_real_mode(struct vcpu *vcpu, uint64_t entry);
 void vcpu_protected_mode(struct vcpu *vcpu, uint64_t entry); // 32 bits, without paging
 void vcpu_long_mode(struct vcpu *vcpu, uint64_t entry);      // 64 bits, first 4 GiB mapped 1:1
 
+void vcpu_mode(struct vcpu *vcpu, unsigned int bits, uint64_t entry); // 16, 32 or 64
+
+// What most programs begin with: vm_start() or vm_start_irqchip(), the guest's code at CODE, the
+// first vcpu in the mode of that many bits.
+#define vm_boot(vm, vcpu, bits, code)                                                              \
+	do {                                                                                       \
+		vm_start(vm);                                                                      \
+		vm_load(vm, CODE, code);                                                           \
+		vcpu_create(vm, vcpu, 0);                                                          \
+		vcpu_mode(vcpu, bits, CODE);                                                       \
+	} while (0)
+#define vm_boot_irqchip(vm, vcpu, bits, code)                                                      \
+	do {                                                                                       \
+		vm_start_irqchip(vm);                                                              \
+		vm_load(vm, CODE, code);                                                           \
+		vcpu_create(vm, vcpu, 0);                                                          \
+		vcpu_mode(vcpu, bits, CODE);                                                       \
+		vcpu_set_cpuid(vcpu);                                                              \
+	} while (0)
+
 // An interrupt gate of the IDT, for the mode (32 or 64 bits), or a vector of the IVT (16).
 void vm_gate(struct vm *vm, unsigned int bits, unsigned int vector, uint32_t handler);
+// The same with the handler's code, copied to the place `index` of HANDLERS.
+#define vm_handler(vm, bits, vector, index, code)                                                  \
+	do {                                                                                       \
+		vm_load(vm, HANDLERS + 0x100 * (index), code);                                     \
+		vm_gate(vm, bits, vector, HANDLERS + 0x100 * (index));                             \
+	} while (0)
 
 void vcpu_get_regs(struct vcpu *vcpu, struct kvm_regs *regs);
 void vcpu_set_regs(struct vcpu *vcpu, const struct kvm_regs *regs);
@@ -148,6 +199,9 @@ void vcpu_answer(struct vcpu *vcpu);
 void vcpu_print_exit(struct vcpu *vcpu);
 // Is the last exit the end of the guest's part: HLT, SHUTDOWN, a write to END_PORT, any error?
 bool vcpu_at_end(struct vcpu *vcpu);
+
+// An on_exit: sets the interrupt line that the guest asks for with its macro `irq`.
+bool vcpu_serve_irqs(struct vcpu *vcpu);
 
 // Runs the guest, answers its reads and prints every exit, up to the end.
 void vcpu_play(struct vcpu *vcpu);
