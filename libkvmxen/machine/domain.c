@@ -1,0 +1,283 @@
+#include "libkvmxen/machine/domain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <xen/hvm/params.h>
+#include <xen/sched.h>
+
+#include "libkvmxen/machine/cpuid.h"
+#include "libkvmxen/machine/janitor.h"
+#include "libkvmxen/machine/load.h"
+#include "libkvmxen/machine/monitor.h"
+#include "libkvmxen/machine/world.h"
+#include "libkvmxen/message.h"
+
+#define KIB_PER_PAGE       4
+#define PAGES_SLACK        64        /* scratch, monitor ring, Xen's own special pages */
+#define POOL_PER_VCPU      (1 << 20) /* libxl's rule: 1 MiB a vcpu, 4 KiB a MiB of memory */
+#define PAGES_PER_MIB      256
+#define TIMER_MODE_DEFAULT 1 /* HVMPTM_no_delay_for_missed_ticks, libxl's choice for HVM */
+
+#define DEVICE(vm, op, ...)  ((vm)->xen.dev->ops->op((vm)->xen.dev, (vm)->domid, ##__VA_ARGS__))
+#define CONTROL(vm, op, ...) ((vm)->xen.ctl->ops->op((vm)->xen.ctl, (vm)->domid, ##__VA_ARGS__))
+
+static int set_params(struct vm *vm)
+{
+	/* A triple fault shuts the domain down as for a suspend: no toolstack takes that for the
+	 * guest's end, and the domain can be resumed. */
+	struct {
+		uint32_t param;
+		uint64_t value;
+		bool irqchip_only;
+	} table[] = {
+		{HVM_PARAM_TRIPLE_FAULT_REASON, SHUTDOWN_suspend, false},
+		{HVM_PARAM_TIMER_MODE, TIMER_MODE_DEFAULT, true},
+		{HVM_PARAM_HPET_ENABLED, 1, true},
+		/* Xen's PM timer and PM1a block go where no VMM has its own: 0x1f40. */
+		{HVM_PARAM_ACPI_IOPORTS_LOCATION, 0, true},
+	};
+	size_t i;
+	int rc;
+
+	for (i = 0; i < sizeof table / sizeof *table; i++) {
+		if (table[i].irqchip_only && !vm->interrupts.irqchip)
+			continue;
+		rc = DEVICE(vm, hvm_param_set, table[i].param, table[i].value);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* With the monitor every CPUID is answered from the VMM's table and Xen's policy only says what
+ * works: the host's default. Without it the policy is what the guest sees. */
+static int set_policy(struct vm *vm)
+{
+	struct vcpu *vcpu = vm->vcpus[0];
+	struct control_cpuid leaves[CPUID_POLICY_MAX];
+	uint32_t n = CPUID_POLICY_MAX;
+	int rc;
+
+	if (monitor_wanted() || !vcpu->cpuid)
+		return 0;
+	rc = cpuid_policy(vcpu->cpuid, vcpu->cpuid_count, leaves, &n);
+	if (rc == 0)
+		rc = CONTROL(vm, cpuid_set, leaves, n);
+	return rc;
+}
+
+static int set_up_memory(struct vm *vm)
+{
+	uint64_t pages = memory_pages(vm) + PAGES_SLACK, scratch = MEMORY_SCRATCH_GFN_A;
+	unsigned vcpus = atomic_load(&vm->vcpu_count);
+	int rc = CONTROL(vm, domain_set_maxmem, pages * KIB_PER_PAGE);
+
+	if (rc == 0)
+		rc = CONTROL(vm, domain_set_paging_pool,
+			     (uint64_t)vcpus * POOL_PER_VCPU +
+				     (pages / PAGES_PER_MIB + 1) * 4096 + POOL_PER_VCPU);
+	if (rc == 0) {
+		rc = DEVICE(vm, mem_populate, 0, 1, &scratch);
+		rc = rc == 1 ? 0 : rc < 0 ? rc : -ENOMEM;
+	}
+	vm->scratch_moved = false;
+	return rc;
+}
+
+static int set_up_server(struct vm *vm)
+{
+	static const struct {
+		enum io_space space;
+		uint64_t start, end;
+	} claims[] = {
+		{IO_SPACE_PORT, 0, 0xffff},
+		{IO_SPACE_MEMORY, 0, ~0ull},
+		{IO_SPACE_PCI, 0, 0xffff},
+	};
+	size_t i;
+	int rc = DEVICE(vm, ioreq_server_create, &vm->server);
+
+	if (rc < 0)
+		return rc;
+	rc = DEVICE(vm, ioreq_server_map, vm->server, &vm->ioreqs);
+	for (i = 0; rc == 0 && i < sizeof claims / sizeof *claims; i++)
+		rc = DEVICE(vm, ioreq_server_claim, vm->server, claims[i].space, claims[i].start,
+			    claims[i].end);
+	if (rc == 0)
+		rc = DEVICE(vm, ioreq_server_enable, vm->server, true);
+	if (rc == 0)
+		rc = DEVICE(vm, mem_type_to_server, vm->server, true);
+	return rc;
+}
+
+static int bind_vcpus(struct vm *vm)
+{
+	const struct device_ops *ops = vm->xen.dev->ops;
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+	int rc;
+
+	for (i = 0; i < count; i++) {
+		struct vcpu *vcpu = vm->vcpus[i];
+
+		rc = ops->evtchn_open(vm->xen.dev, &vcpu->evtchn);
+		if (rc < 0)
+			return rc;
+		vcpu->slot = &vm->ioreqs->vcpu_ioreq[i];
+		rc = ops->evtchn_bind(vcpu->evtchn, vm->domid, vcpu->slot->vp_eport);
+		if (rc < 0)
+			return rc;
+		vcpu->port = rc;
+	}
+	return 0;
+}
+
+static void unbind_vcpus(struct vm *vm)
+{
+	const struct device_ops *ops = vm->xen.dev->ops;
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+
+	for (i = 0; i < count; i++) {
+		struct vcpu *vcpu = vm->vcpus[i];
+
+		if (!vcpu->evtchn)
+			continue;
+		if (vcpu->port)
+			ops->evtchn_unbind(vcpu->evtchn, vcpu->port);
+		ops->evtchn_close(vcpu->evtchn);
+		vcpu->evtchn = NULL;
+		vcpu->port = 0;
+		vcpu->slot = NULL;
+	}
+}
+
+/* What the VMM is called in `xl list`: KVMXEN_NAME, or kvmxen-<pid>; a second VM of the same
+ * process gets a number. */
+static void choose_name(struct vm *vm)
+{
+	static atomic_uint made;
+	unsigned n = atomic_fetch_add(&made, 1);
+	const char *given = getenv("KVMXEN_NAME");
+	char base[40];
+
+	if (given && *given)
+		snprintf(base, sizeof base, "%s", given);
+	else
+		snprintf(base, sizeof base, "kvmxen-%d", (int)getpid());
+	if (n == 0)
+		snprintf(vm->name, sizeof vm->name, "%s", base);
+	else
+		snprintf(vm->name, sizeof vm->name, "%s.%u", base, n);
+}
+
+static int create(struct vm *vm)
+{
+	struct domain_config config = {
+		.vcpus = atomic_load(&vm->vcpu_count),
+		.emulation = vm->interrupts.irqchip ? EMULATION_HVM : EMULATION_LAPIC,
+	};
+	int rc;
+
+	if (getrandom(vm->handle, sizeof vm->handle, 0) != sizeof vm->handle)
+		return -errno;
+	memcpy(config.handle, vm->handle, sizeof config.handle);
+	/* The janitor hears of the handle first: from here on no way to die leaves a domain. */
+	rc = janitor_watch(vm->handle);
+	if (rc < 0)
+		return rc;
+	rc = vm->xen.ctl->ops->domain_create(vm->xen.ctl, &config, &vm->domid);
+	if (rc < 0)
+		janitor_forget(vm->handle);
+	return rc;
+}
+
+static int start(struct vm *vm, const char **step)
+{
+	int rc = 0;
+
+#define STEP(call)                                                                                 \
+	do {                                                                                       \
+		*step = #call;                                                                     \
+		rc = (call);                                                                       \
+		if (rc < 0)                                                                        \
+			return rc;                                                                 \
+	} while (0)
+	STEP(CONTROL(vm, domain_set_name, vm->handle, vm->name));
+	STEP(set_params(vm));
+	STEP(CONTROL(vm, tsc_set, vm->tsc_khz));
+	STEP(set_policy(vm));
+	STEP(set_up_memory(vm));
+	STEP(set_up_server(vm));
+	STEP(bind_vcpus(vm));
+	STEP(memory_flush(vm));
+	if (monitor_wanted())
+		STEP(monitor_start(vm));
+	STEP(load_first(vm));
+	if (vm->interrupts.irqchip)
+		STEP(interrupts_materialise(vm));
+	STEP(CONTROL(vm, domain_unpause));
+#undef STEP
+	return 0;
+}
+
+int domain_make(struct vm *vm)
+{
+	const char *step = "domain_create";
+	int rc;
+
+	choose_name(vm);
+	rc = create(vm);
+	if (rc < 0)
+		goto failed;
+	atomic_store(&vm->phase, VM_LIVE);
+	rc = start(vm, &step);
+	if (rc == 0) {
+		atomic_fetch_and(&vm->work, ~(VM_WORK_MEMORY | VM_WORK_INTERRUPTS));
+		message_debug("domain %u (%s) made", vm->domid, vm->name);
+		return 0;
+	}
+	domain_end(vm, true);
+failed:
+	atomic_store(&vm->phase, VM_NEW);
+	message_error("KVM_RUN: no Xen domain can be made: %s: %s", step, strerror(-rc));
+	return rc;
+}
+
+/* A request left unanswered would keep the domain from dying. */
+static void answer_all(struct vm *vm)
+{
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+
+	for (i = 0; i < count; i++) {
+		struct vcpu *vcpu = vm->vcpus[i];
+
+		if (vcpu->slot && vcpu->port && world_slot_state(vcpu) == STATE_IOREQ_READY)
+			world_answer(vcpu);
+	}
+}
+
+void domain_end(struct vm *vm, bool keep_content)
+{
+	if (!vm_live(vm))
+		return;
+	CONTROL(vm, domain_pause);
+	monitor_stop(vm);
+	if (vm->ioreqs) {
+		answer_all(vm);
+		unbind_vcpus(vm);
+		DEVICE(vm, ioreq_server_destroy, vm->server);
+		vm->xen.dev->ops->ioreq_server_unmap(vm->xen.dev, vm->ioreqs);
+		vm->ioreqs = NULL;
+	}
+	memory_destroy(vm, keep_content);
+	CONTROL(vm, domain_set_name, vm->handle, NULL);
+	CONTROL(vm, domain_destroy);
+	janitor_forget(vm->handle);
+	atomic_store(&vm->phase, VM_GONE);
+}

@@ -1,0 +1,17 @@
+/*
+ * domain: the Xen domain under a VM, from its making to its end.
+ */
+#ifndef KVMXEN_MACHINE_DOMAIN_H
+#define KVMXEN_MACHINE_DOMAIN_H
+
+#include "libkvmxen/machine/vm.h"
+
+/* Makes the domain and starts it: xen-facts' "materialise". vm->lock held; on failure nothing is
+ * left in Xen. 0 or -errno, with a message said. */
+int domain_make(struct vm *vm);
+
+/* Ends the domain, if there is one. keep_content: the VMM goes on and gets its memory back as
+ * ordinary memory. No vcpu is in KVM_RUN. */
+void domain_end(struct vm *vm, bool keep_content);
+
+#endif

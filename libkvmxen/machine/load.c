@@ -1,0 +1,477 @@
+#include "libkvmxen/machine/load.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <x86intrin.h>
+
+#include "libkvmxen/convert/convert.h"
+#include "libkvmxen/convert/image.h"
+#include "libkvmxen/machine/world.h"
+#include "libkvmxen/message.h"
+
+#define VLAPIC_HW_DISABLED    1 /* xen/arch-x86/hvm/save.h: hvm_hw_lapic.disabled */
+#define MSR_APICBASE_ENABLE   (1u << 11)
+#define XSAVE_RECORD_MAX      (sizeof(struct hvm_hw_cpu_xsave) + 16384)
+#define CPU_MSR_RECORD_MAX    1024
+#define STATE_CPU_PARTS       (STATE_REGS | STATE_SREGS | STATE_DEBUG | STATE_EVENTS | STATE_MSRS)
+#define STATE_NEEDS_CPU_WRITE (STATE_CPU_PARTS | STATE_XSAVE | STATE_MP | STATE_TSC)
+
+/* The Xen records of one vcpu, as they came from Xen or as they go there. */
+struct vcpu_records {
+	bool up; /* Xen has it online: it has a CPU record */
+	/* What the records are built from: the vcpu's own state when its thread is in KVM_RUN; else
+	 * a copy of what Xen has, since the VMM may be halfway through setting the vcpu up. */
+	struct vcpu_state *view, *own_view;
+	struct hvm_hw_cpu cpu;
+	bool has_lapic;
+	struct hvm_hw_lapic lapic;
+	struct hvm_hw_lapic_regs lapic_regs;
+	struct hvm_hw_mtrr mtrr;
+	struct hvm_tsc_adjust tsc_adjust;
+};
+
+/* --- reading --- */
+
+static int get_one(struct vcpu *vcpu, uint16_t typecode, void *body, uint32_t length)
+{
+	struct vm *vm = vcpu->vm;
+
+	return vm->xen.ctl->ops->context_get_one(vm->xen.ctl, vm->domid, typecode, vcpu->index, body,
+						 length);
+}
+
+/* A vcpu that is down has no CPU record. If it halted for good its registers are still to be had;
+ * if it waits for SIPI, it is as INIT left it. */
+static int read_down(struct vcpu *vcpu, struct vcpu_state *fresh)
+{
+	struct vm *vm = vcpu->vm;
+	struct vcpu_guest_context *context = calloc(1, sizeof *context);
+	int rc;
+
+	if (!context)
+		return -ENOMEM;
+	rc = vm->xen.ctl->ops->vcpu_context_get(vm->xen.ctl, vm->domid, vcpu->index, context);
+	if (rc == 0) {
+		const struct cpu_user_regs *u = &context->user_regs;
+		struct kvm_regs *r = &fresh->regs;
+
+		r->rax = u->rax, r->rbx = u->rbx, r->rcx = u->rcx, r->rdx = u->rdx;
+		r->rsi = u->rsi, r->rdi = u->rdi, r->rsp = u->rsp, r->rbp = u->rbp;
+		r->r8 = u->r8, r->r9 = u->r9, r->r10 = u->r10, r->r11 = u->r11;
+		r->r12 = u->r12, r->r13 = u->r13, r->r14 = u->r14, r->r15 = u->r15;
+		r->rip = u->rip, r->rflags = u->rflags;
+		fresh->sregs.cr0 = context->ctrlreg[0];
+		fresh->sregs.cr2 = context->ctrlreg[2];
+		fresh->sregs.cr3 = context->ctrlreg[3];
+		fresh->sregs.cr4 = context->ctrlreg[4];
+		fresh->mp_state.mp_state = KVM_MP_STATE_HALTED;
+	} else if (rc == -ENODATA) {
+		fresh->mp_state.mp_state = KVM_MP_STATE_UNINITIALIZED;
+		rc = 0;
+	}
+	free(context);
+	return rc;
+}
+
+/* Takes the parts from `fresh` into the vcpu's state, but for those the VMM has set. */
+static void take(struct vcpu *vcpu, const struct vcpu_state *fresh, uint32_t parts)
+{
+	struct vcpu_state *state = &vcpu->state;
+	uint32_t want = parts & ~state->known & ~state->dirty;
+
+	if (want & STATE_REGS)
+		state->regs = fresh->regs;
+	if (want & STATE_SREGS) {
+		struct kvm_sregs old = state->sregs;
+
+		state->sregs = fresh->sregs;
+		state->sregs.apic_base = old.apic_base;
+		state->sregs.cr8 = old.cr8;
+		memcpy(state->sregs.interrupt_bitmap, old.interrupt_bitmap,
+		       sizeof old.interrupt_bitmap);
+	}
+	if (want & STATE_XSAVE) {
+		state->xsave = fresh->xsave;
+		state->xcr0 = fresh->xcr0;
+	}
+	if (want & STATE_DEBUG)
+		state->debugregs = fresh->debugregs;
+	if (want & STATE_EVENTS) {
+		state->events = fresh->events;
+		memcpy(state->sregs.interrupt_bitmap, fresh->sregs.interrupt_bitmap,
+		       sizeof fresh->sregs.interrupt_bitmap);
+	}
+	if (want & STATE_MSRS)
+		memcpy(state->msrs, fresh->msrs, sizeof state->msrs);
+	if (want & STATE_LAPIC) {
+		state->lapic = fresh->lapic;
+		state->sregs.apic_base = fresh->sregs.apic_base;
+		state->sregs.cr8 = fresh->sregs.cr8;
+	}
+	if (want & STATE_MP)
+		state->mp_state = fresh->mp_state;
+	state->known |= want;
+}
+
+static int read_lapic(struct vcpu *vcpu, struct vcpu_state *fresh)
+{
+	struct vcpu_records *r = calloc(1, sizeof *r);
+	int rc;
+
+	if (!r)
+		return -ENOMEM;
+	rc = get_one(vcpu, HVM_SAVE_CODE(LAPIC), &r->lapic, sizeof r->lapic);
+	if (rc == 0)
+		rc = get_one(vcpu, HVM_SAVE_CODE(LAPIC_REGS), &r->lapic_regs, sizeof r->lapic_regs);
+	if (rc == 0)
+		lapic_record_to_state(fresh, &r->lapic, &r->lapic_regs);
+	/* Without an irqchip Xen's LAPIC is there but switched off: KVM's answer is its own. */
+	if (rc == 0 && !vcpu->vm->interrupts.irqchip) {
+		fresh->sregs.apic_base = vcpu->state.sregs.apic_base;
+		fresh->sregs.cr8 = vcpu->state.sregs.cr8;
+		fresh->lapic = vcpu->state.lapic;
+	}
+	free(r);
+	return rc;
+}
+
+static int read_msrs(struct vcpu *vcpu, struct vcpu_state *fresh)
+{
+	struct hvm_hw_mtrr mtrr;
+	struct hvm_tsc_adjust adjust;
+	uint8_t msrs[CPU_MSR_RECORD_MAX] = {0};
+
+	if (get_one(vcpu, HVM_SAVE_CODE(MTRR), &mtrr, sizeof mtrr) == 0)
+		mtrr_record_to_state(fresh, &mtrr, true);
+	if (get_one(vcpu, HVM_SAVE_CODE(TSC_ADJUST), &adjust, sizeof adjust) == 0)
+		tsc_adjust_record_to_state(fresh, &adjust);
+	/* All of them zero: no record. */
+	if (get_one(vcpu, CPU_MSR_CODE, msrs, sizeof msrs) == 0)
+		cpu_msr_record_to_state(fresh, msrs, sizeof msrs);
+	return 0;
+}
+
+static int read_xsave(struct vcpu *vcpu, struct vcpu_state *fresh)
+{
+	uint8_t *area = calloc(1, XSAVE_RECORD_MAX);
+
+	if (!area)
+		return -ENOMEM;
+	/* No record: the host has no XSAVE, and the FXSAVE image of the CPU record is all. */
+	if (get_one(vcpu, CPU_XSAVE_CODE, area, XSAVE_RECORD_MAX) == 0)
+		xsave_record_to_state(fresh, area, XSAVE_RECORD_MAX);
+	free(area);
+	return 0;
+}
+
+int load_read(struct vcpu *vcpu, uint32_t parts)
+{
+	struct vcpu_state *state = &vcpu->state, *fresh;
+	struct hvm_hw_cpu *cpu;
+	uint32_t cpu_parts = STATE_CPU_PARTS | STATE_XSAVE | STATE_MP;
+	int rc = 0;
+
+	parts &= ~state->known & ~state->dirty;
+	if (parts == 0 || !vm_live(vcpu->vm) || vcpu->phase == VCPU_NEW)
+		return 0;
+	fresh = malloc(sizeof *fresh);
+	cpu = calloc(1, sizeof *cpu);
+	if (!fresh || !cpu) {
+		rc = -ENOMEM;
+		goto out;
+	}
+	*fresh = *state;
+	if (parts & cpu_parts) {
+		parts |= cpu_parts;
+		rc = get_one(vcpu, HVM_SAVE_CODE(CPU), cpu, sizeof *cpu);
+		if (rc == 0) {
+			struct vcpu_info_bits info = {0};
+
+			cpu_record_to_state(fresh, cpu);
+			vcpu->vm->xen.ctl->ops->vcpu_info(vcpu->vm->xen.ctl, vcpu->vm->domid,
+							  vcpu->index, &info);
+			fresh->mp_state.mp_state =
+				info.blocked ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE;
+		} else if (rc == -ENODATA) {
+			rc = read_down(vcpu, fresh);
+		}
+		if (rc < 0)
+			goto out;
+		rc = read_msrs(vcpu, fresh);
+		if (rc == 0)
+			rc = read_xsave(vcpu, fresh);
+	}
+	if (rc == 0 && (parts & STATE_LAPIC))
+		rc = read_lapic(vcpu, fresh);
+	if (rc == 0)
+		take(vcpu, fresh, parts);
+out:
+	if (rc < 0)
+		message_error("state of vcpu %u of domain %u cannot be read: error %d", vcpu->id,
+			      vcpu->vm->domid, -rc);
+	free(fresh);
+	free(cpu);
+	return rc;
+}
+
+/* --- writing --- */
+
+static void add_lapic(struct image *image, struct vcpu *vcpu, struct vcpu_records *r)
+{
+	lapic_record_from_state(&r->lapic, &r->lapic_regs, r->view);
+	if (!vcpu->vm->interrupts.irqchip) {
+		r->lapic.apic_base_msr &= ~(uint64_t)MSR_APICBASE_ENABLE;
+		r->lapic.disabled |= VLAPIC_HW_DISABLED;
+	}
+	image_add(image, HVM_SAVE_CODE(LAPIC), vcpu->index, &r->lapic, sizeof r->lapic);
+	image_add(image, HVM_SAVE_CODE(LAPIC_REGS), vcpu->index, &r->lapic_regs,
+		  sizeof r->lapic_regs);
+}
+
+static int add_late(struct image *image, struct vcpu *vcpu, struct vcpu_records *r)
+{
+	uint8_t *area = calloc(1, XSAVE_RECORD_MAX);
+	size_t length;
+
+	if (!area)
+		return -ENOMEM;
+	mtrr_record_from_state(&r->mtrr, r->view);
+	image_add(image, HVM_SAVE_CODE(MTRR), vcpu->index, &r->mtrr, sizeof r->mtrr);
+	length = xsave_record_from_state(area, XSAVE_RECORD_MAX, r->view);
+	if (length)
+		image_add(image, CPU_XSAVE_CODE, vcpu->index, area, length);
+	tsc_adjust_record_from_state(&r->tsc_adjust, r->view);
+	image_add(image, HVM_SAVE_CODE(TSC_ADJUST), vcpu->index, &r->tsc_adjust,
+		  sizeof r->tsc_adjust);
+	memset(area, 0, CPU_MSR_RECORD_MAX);
+	length = cpu_msr_record_from_state(area, CPU_MSR_RECORD_MAX, r->view);
+	if (length)
+		image_add(image, CPU_MSR_CODE, vcpu->index, area, length);
+	free(area);
+	return 0;
+}
+
+/* Shall the vcpu be up after the load? */
+static bool wants_up(struct vcpu *vcpu, const struct vcpu_records *r)
+{
+	uint32_t mp = vcpu->state.mp_state.mp_state;
+	bool waits = mp == KVM_MP_STATE_UNINITIALIZED || mp == KVM_MP_STATE_INIT_RECEIVED;
+
+	if (!atomic_load(&vcpu->in_run))
+		return r->up;
+	if (vcpu->phase == VCPU_NEW || (vcpu->state.dirty & STATE_MP))
+		return !waits;
+	/* One that halted for good comes up again when the VMM has given it new registers. */
+	return r->up || (!waits && (vcpu->state.dirty & (STATE_REGS | STATE_SREGS)));
+}
+
+/* Notes what the load does to an exit that is with the VMM: see exit_complete's callers. */
+static void note_cancelled(struct vcpu *vcpu, uint64_t old_rip, uint64_t new_rip)
+{
+	bool is_mmio = vcpu->io.type == IOREQ_TYPE_COPY && !vcpu->io.data_is_ptr;
+
+	if (vcpu->phase != VCPU_EXIT)
+		return;
+	vcpu->io_cancelled = true;
+	/* Xen issues the access again, unless the VMM has moved the vcpu elsewhere. */
+	vcpu->has_replay = is_mmio && old_rip == new_rip;
+}
+
+static int build_and_set(struct vm *vm, struct vcpu_records *all, uint64_t tsc_base, bool first)
+{
+	const struct control_ops *ops = vm->xen.ctl->ops;
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+	struct image image;
+	int rc = 0;
+
+	image_begin(&image);
+	for (i = 0; i < count; i++) {
+		struct vcpu *vcpu = vm->vcpus[i];
+		struct vcpu_records *r = &all[i];
+		uint64_t old_rip = r->cpu.rip, tsc = r->cpu.tsc;
+
+		if (!wants_up(vcpu, r))
+			continue;
+		cpu_record_from_state(&r->cpu, r->view);
+		/* A new vcpu or a TSC set by the VMM takes the state's; else guest time goes on. */
+		if (!r->up || (r->view->dirty & STATE_TSC))
+			tsc = r->view->msrs[MSR_ROW_TSC];
+		else
+			tsc += __rdtsc() - tsc_base;
+		r->cpu.tsc = tsc;
+		image_add(&image, HVM_SAVE_CODE(CPU), i, &r->cpu, sizeof r->cpu);
+		note_cancelled(vcpu, old_rip, r->cpu.rip);
+	}
+	if (rc == 0 && vm->interrupts.irqchip)
+		rc = interrupts_records(vm, &image);
+	for (i = 0; i < count; i++)
+		if (first || (all[i].view->dirty & STATE_LAPIC))
+			add_lapic(&image, vm->vcpus[i], &all[i]);
+	for (i = 0; i < count && rc == 0; i++)
+		if (wants_up(vm->vcpus[i], &all[i]))
+			rc = add_late(&image, vm->vcpus[i], &all[i]);
+	if (image_end(&image) < 0 || rc < 0)
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = ops->context_set(vm->xen.ctl, vm->domid, image.data, image.length);
+	image_free(&image);
+	if (rc < 0)
+		message_error("KVM_RUN: Xen refuses the state of domain %u: error %d", vm->domid, -rc);
+	return rc;
+}
+
+static void loaded(struct vm *vm, bool first)
+{
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+
+	for (i = 0; i < count; i++) {
+		struct vcpu *vcpu = vm->vcpus[i];
+
+		/* A vcpu that has not entered KVM_RUN yet keeps its dirty state for that. */
+		if (!atomic_load(&vcpu->in_run)) {
+			if (first)
+				vcpu->state.dirty &= ~STATE_LAPIC;
+			continue;
+		}
+		if (vcpu->phase == VCPU_NEW || vcpu->phase == VCPU_STOPPED)
+			vcpu->phase = VCPU_RUNNING;
+		vcpu->state.dirty = 0;
+	}
+	atomic_fetch_add_explicit(&vm->stats.loads, 1, memory_order_relaxed);
+}
+
+int load_first(struct vm *vm)
+{
+	struct vcpu_records *all = calloc(VM_MAX_VCPUS, sizeof *all);
+	unsigned i;
+	int rc;
+
+	if (!all)
+		return -ENOMEM;
+	for (i = 0; i < atomic_load(&vm->vcpu_count); i++)
+		all[i].view = &vm->vcpus[i]->state;
+	rc = build_and_set(vm, all, 0, true);
+	if (rc == 0)
+		loaded(vm, true);
+	free(all);
+	return rc;
+}
+
+/* The parts that the VMM has not set come from Xen's context, so that the records built from the
+ * state below say what Xen said. */
+static int refresh(struct vcpu *vcpu, struct vcpu_records *r, const void *context, size_t size)
+{
+	bool in_run = atomic_load(&vcpu->in_run);
+	struct vcpu_state *fresh = malloc(sizeof *fresh);
+	const void *body;
+	size_t length;
+
+	if (!fresh)
+		return -ENOMEM;
+	*fresh = vcpu->state;
+	fresh->dirty = 0;
+	r->own_view = r->view = fresh;
+	body = image_find(context, size, HVM_SAVE_CODE(LAPIC), vcpu->index, &length);
+	if (body && length <= sizeof r->lapic)
+		memcpy(&r->lapic, body, length);
+	body = image_find(context, size, HVM_SAVE_CODE(LAPIC_REGS), vcpu->index, &length);
+	if (body && length <= sizeof r->lapic_regs)
+		memcpy(&r->lapic_regs, body, length);
+	body = image_find(context, size, HVM_SAVE_CODE(CPU), vcpu->index, &length);
+	if (body && length == sizeof r->cpu) {
+		r->up = true;
+		memcpy(&r->cpu, body, sizeof r->cpu);
+		cpu_record_to_state(fresh, &r->cpu);
+	}
+	body = image_find(context, size, HVM_SAVE_CODE(MTRR), vcpu->index, &length);
+	if (body && length == sizeof r->mtrr) {
+		memcpy(&r->mtrr, body, sizeof r->mtrr);
+		mtrr_record_to_state(fresh, &r->mtrr, true);
+	}
+	body = image_find(context, size, HVM_SAVE_CODE(TSC_ADJUST), vcpu->index, &length);
+	if (body && length == sizeof r->tsc_adjust) {
+		memcpy(&r->tsc_adjust, body, sizeof r->tsc_adjust);
+		tsc_adjust_record_to_state(fresh, &r->tsc_adjust);
+	}
+	body = image_find(context, size, CPU_XSAVE_CODE, vcpu->index, &length);
+	if (body)
+		xsave_record_to_state(fresh, body, length);
+	body = image_find(context, size, CPU_MSR_CODE, vcpu->index, &length);
+	if (body)
+		cpu_msr_record_to_state(fresh, body, length);
+	if (in_run) {
+		if (r->up)
+			take(vcpu, fresh, STATE_CPU_PARTS | STATE_XSAVE);
+		r->view = &vcpu->state;
+	}
+	return 0;
+}
+
+/* Down, not initialised, not blocked: what INIT leaves, and the only way out of HLT there is. */
+static int take_down(struct vm *vm, struct vcpu *vcpu)
+{
+	return vm->xen.ctl->ops->vcpu_context_set(vm->xen.ctl, vm->domid, vcpu->index, NULL);
+}
+
+static int read_all(struct vm *vm, struct vcpu_records *all, uint64_t *tsc_base)
+{
+	const struct control_ops *ops = vm->xen.ctl->ops;
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+	uint32_t size = 0;
+	void *context = NULL;
+	int rc = ops->context_get(vm->xen.ctl, vm->domid, NULL, &size);
+
+	if (rc == 0)
+		context = malloc(size);
+	if (rc == 0 && !context)
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = ops->context_get(vm->xen.ctl, vm->domid, context, &size);
+	*tsc_base = __rdtsc();
+	for (i = 0; i < count && rc == 0; i++) {
+		struct vcpu *vcpu = vm->vcpus[i];
+
+		all[i].view = &vcpu->state;
+		if (vcpu->phase == VCPU_NEW)
+			continue;
+		/* A copy that is older than this stop must not be written back. */
+		if (vcpu->phase == VCPU_RUNNING)
+			vcpu->state.known = 0;
+		rc = refresh(vcpu, &all[i], context, size);
+	}
+	free(context);
+	return rc;
+}
+
+int load_dirty(struct vm *vm)
+{
+	struct vcpu_records *all = calloc(VM_MAX_VCPUS, sizeof *all);
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+	struct domain_info info = {0};
+	uint64_t tsc_base;
+	int rc;
+
+	if (!all)
+		return -ENOMEM;
+	rc = read_all(vm, all, &tsc_base);
+	for (i = 0; i < count && rc == 0; i++) {
+		struct vcpu *vcpu = vm->vcpus[i];
+
+		if (vcpu->phase != VCPU_NEW && atomic_load(&vcpu->in_run) &&
+		    (vcpu->state.dirty & STATE_MP))
+			rc = take_down(vm, vcpu);
+	}
+	if (rc == 0)
+		rc = build_and_set(vm, all, tsc_base, false);
+	if (rc == 0)
+		loaded(vm, false);
+	if (rc == 0)
+		rc = vm->xen.ctl->ops->domain_info(vm->xen.ctl, vm->domid, &info);
+	if (rc == 0 && info.shutdown)
+		rc = vm->xen.ctl->ops->domain_resume(vm->xen.ctl, vm->domid);
+	for (i = 0; i < count; i++)
+		free(all[i].own_view);
+	free(all);
+	return rc;
+}

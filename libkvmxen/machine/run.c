@@ -1,0 +1,455 @@
+/*
+ * run: KVM_RUN.
+ *
+ * The order is KVM's: what the last exit left is completed first, then immediate_exit is looked at,
+ * then the guest runs until an exit or a signal. Signals are blocked all the while but in the one
+ * wait, which takes the VMM's mask atomically, so none can be lost between a look and a wait.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <xen/sched.h>
+
+#include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/machine/exit.h"
+#include "libkvmxen/machine/load.h"
+#include "libkvmxen/machine/world.h"
+#include "libkvmxen/message.h"
+
+/* Waiting without an event: how soon, and at the latest how often, Xen is asked what the vcpu is
+ * doing. Only an idle wait pays for it; it finds HLT without an irqchip, triple faults and a domain
+ * that somebody destroyed. */
+#define IDLE_FIRST_MS 1
+#define IDLE_LAST_MS  256
+
+struct run {
+	struct vcpu *vcpu;
+	sigset_t mask; /* the VMM's own, put back at the end */
+	bool stop;     /* a signal or immediate_exit wants KVM_RUN to end */
+	int idle_ms;
+};
+
+static long finish(struct vcpu *vcpu, enum vcpu_phase phase, long rc)
+{
+	vcpu->phase = phase;
+	return rc;
+}
+
+static long finish_interrupted(struct vcpu *vcpu, enum vcpu_phase phase)
+{
+	vcpu->run->exit_reason = KVM_EXIT_INTR;
+	atomic_fetch_add_explicit(&vcpu->vm->stats.eintr, 1, memory_order_relaxed);
+	return finish(vcpu, phase, -EINTR);
+}
+
+static long finish_exit(struct vcpu *vcpu, enum vcpu_phase phase, uint32_t reason)
+{
+	vcpu->run->exit_reason = reason;
+	atomic_fetch_add_explicit(&vcpu->vm->stats.exits[reason], 1, memory_order_relaxed);
+	return finish(vcpu, phase, 0);
+}
+
+/* The guest goes on from here: copies of its state are stale from now. */
+static void let_run(struct vcpu *vcpu)
+{
+	vcpu->phase = VCPU_RUNNING;
+	vcpu->state.known = 0;
+	world_answer(vcpu);
+}
+
+/* --- before the guest runs --- */
+
+static long materialise(struct vcpu *vcpu)
+{
+	long rc = vm_materialise(vcpu->vm);
+
+	if (rc < 0)
+		return rc;
+	return vcpu->slot ? 0 : -EINVAL;
+}
+
+/* The part of the preparation that needs the world stopped: slots, dirty state, irqchip records. */
+static long flush(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	unsigned work;
+	long rc;
+
+	pthread_mutex_lock(&vm->lock);
+	work = atomic_exchange(&vm->work, 0);
+	if (work == 0 && vcpu->state.dirty == 0 && vcpu->phase != VCPU_NEW) {
+		pthread_mutex_unlock(&vm->lock);
+		return 0;
+	}
+	rc = world_stop(vm);
+	if (rc == 0) {
+		if (work & VM_WORK_MEMORY)
+			rc = memory_flush(vm);
+		if (rc == 0 && (vcpu->state.dirty || vcpu->phase == VCPU_NEW ||
+				(work & (VM_WORK_INTERRUPTS | VM_WORK_VCPUS))))
+			rc = load_dirty(vm);
+		world_start(vm);
+	}
+	if (rc < 0)
+		atomic_fetch_or(&vm->work, work);
+	pthread_mutex_unlock(&vm->lock);
+	return rc;
+}
+
+static bool needs_flush(struct vcpu *vcpu)
+{
+	return atomic_load_explicit(&vcpu->vm->work, memory_order_relaxed) ||
+	       vcpu->state.dirty || vcpu->phase == VCPU_NEW;
+}
+
+/* An IN whose result Xen has forgotten (a context load came in between): RIP has moved on already,
+ * so RAX is all that is missing. */
+static long merge_input(struct vcpu *vcpu)
+{
+	const struct ioreq *io = &vcpu->io;
+	struct kvm_regs *regs = &vcpu->state.regs;
+	long rc;
+
+	if (io->type != IOREQ_TYPE_PIO || io->dir != IOREQ_READ || io->data_is_ptr)
+		return 0;
+	rc = load_read(vcpu, STATE_REGS);
+	if (rc < 0)
+		return rc;
+	switch (io->size) {
+	case 1:
+		regs->rax = (regs->rax & ~0xffull) | (io->data & 0xff);
+		break;
+	case 2:
+		regs->rax = (regs->rax & ~0xffffull) | (io->data & 0xffff);
+		break;
+	default:
+		regs->rax = io->data & 0xffffffff;
+		break;
+	}
+	vcpu->state.dirty |= STATE_REGS;
+	return 0;
+}
+
+static void remember_replay(struct vcpu *vcpu)
+{
+	vcpu->replay = vcpu->io;
+	vcpu->replay_data = vcpu->io.data;
+}
+
+/* Does the request in vcpu->io repeat the one that a context load made Xen forget? */
+static bool is_replay(struct vcpu *vcpu)
+{
+	const struct ioreq *a = &vcpu->io, *b = &vcpu->replay;
+	bool same;
+
+	if (!vcpu->has_replay)
+		return false;
+	vcpu->has_replay = false;
+	same = a->type == b->type && a->addr == b->addr && a->size == b->size && a->dir == b->dir &&
+	       a->count == b->count && !a->data_is_ptr &&
+	       (a->dir == IOREQ_READ || a->data == b->data);
+	if (same)
+		vcpu->io.data = vcpu->replay_data;
+	return same;
+}
+
+/* Goes on with a request until it is shown or done. 1: an exit is shown; 0: answered. */
+static long work_on_request(struct run *r)
+{
+	struct vcpu *vcpu = r->vcpu;
+
+	if (exit_next(vcpu) == EXIT_SHOWN)
+		return 1;
+	if (vcpu->io_cancelled) {
+		/* The guest's registers must take what Xen dropped before it goes on. */
+		long rc = merge_input(vcpu);
+
+		if (rc == 0 && vcpu->has_replay)
+			remember_replay(vcpu);
+		if (rc == 0 && vcpu->state.dirty)
+			rc = flush(vcpu);
+		if (rc < 0)
+			return rc;
+	} else {
+		exit_result_to_slot(vcpu);
+	}
+	if (r->stop) {
+		/* The instruction is completed, and the next one must not begin. */
+		long rc = world_arm(vcpu->vm);
+
+		if (rc < 0)
+			return rc;
+	}
+	let_run(vcpu);
+	return 0;
+}
+
+/* --- what the slot holds --- */
+
+/* 1: KVM_RUN ends with *rc; 0: go on waiting. */
+static int take_request(struct run *r, long *rc)
+{
+	struct vcpu *vcpu = r->vcpu;
+
+	if (!exit_take(vcpu)) {
+		message_error("KVM_RUN: vcpu %u: Xen sent a request of type %u, size %u, address "
+			      "%#llx: none that its headers know",
+			      vcpu->id, vcpu->io.type, vcpu->io.size,
+			      (unsigned long long)vcpu->io.addr);
+		vcpu->run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
+		vcpu->run->internal.ndata = 0;
+		*rc = finish_exit(vcpu, VCPU_PARKED, KVM_EXIT_INTERNAL_ERROR);
+		return 1;
+	}
+	if (vcpu->io.type == IOREQ_TYPE_INVALIDATE) {
+		if (r->stop) {
+			*rc = finish_interrupted(vcpu, VCPU_PARKED);
+			return 1;
+		}
+		/* A stop of the world in progress answers for us when it ends: world_answer
+		 * waits for that. */
+		atomic_fetch_add_explicit(&vcpu->vm->stats.invalidates, 1, memory_order_relaxed);
+		let_run(vcpu);
+		return 0;
+	}
+	if (is_replay(vcpu)) {
+		vcpu->io_done = vcpu->io.count;
+	}
+	*rc = work_on_request(r);
+	if (*rc == 0)
+		return 0;
+	if (*rc == 1)
+		*rc = finish(vcpu, VCPU_EXIT, 0);
+	return 1;
+}
+
+/* --- waiting --- */
+
+/* Nothing has come for a while. 1: KVM_RUN ends with *rc. */
+static int look_idle(struct run *r, long *rc)
+{
+	struct vcpu *vcpu = r->vcpu;
+	struct vm *vm = vcpu->vm;
+	const struct control_ops *ops = vm->xen.ctl->ops;
+	struct domain_info info;
+	struct vcpu_info_bits bits;
+
+	r->idle_ms = r->idle_ms * 2 > IDLE_LAST_MS ? IDLE_LAST_MS : r->idle_ms * 2;
+	if (world_slot_state(vcpu) == STATE_IOREQ_READY)
+		return 0;
+	if (ops->domain_info(vm->xen.ctl, vm->domid, &info) != 0 || info.dying) {
+		message_error("KVM_RUN: domain %u is gone: somebody destroyed it", vm->domid);
+		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
+		return 1;
+	}
+	if (info.shutdown && info.shutdown_reason == SHUTDOWN_suspend) {
+		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
+		return 1;
+	}
+	if (info.shutdown && info.shutdown_reason == SHUTDOWN_crash) {
+		vcpu->run->fail_entry.hardware_entry_failure_reason = ~0ull; /* VMEXIT_INVALID */
+		vcpu->run->fail_entry.cpu = 0;
+		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_FAIL_ENTRY);
+		return 1;
+	}
+	if (vm->interrupts.irqchip || info.paused)
+		return 0;
+	/* Without an irqchip HLT is the VMM's business. */
+	if (ops->vcpu_info(vm->xen.ctl, vm->domid, vcpu->index, &bits) == 0 &&
+	    (bits.blocked || !bits.online) && world_slot_state(vcpu) != STATE_IOREQ_READY) {
+		*rc = finish_exit(vcpu, VCPU_IDLE, KVM_EXIT_HLT);
+		return 1;
+	}
+	return 0;
+}
+
+/* Takes the pending event, so that the next one makes the fd readable again. */
+static void drain_events(struct vcpu *vcpu)
+{
+	const struct device_ops *ops = vcpu->vm->xen.dev->ops;
+	int port;
+
+	while ((port = ops->evtchn_take(vcpu->evtchn)) >= 0)
+		ops->evtchn_unmask(vcpu->evtchn, port);
+}
+
+/* With KVM_SET_SIGNAL_MASK a signal ends KVM_RUN and stays pending: KVM puts the VMM's own mask
+ * back before the signal could be delivered. A signalfd sees it without taking it. */
+static int open_signalfd(const struct vcpu *vcpu)
+{
+	sigset_t wanted;
+	int i;
+
+	sigfillset(&wanted);
+	for (i = 1; i < NSIG; i++)
+		if (sigismember(&vcpu->sigmask, i) == 1)
+			sigdelset(&wanted, i);
+	return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Waits for the slot, a signal, or the idle time. */
+static void wait_event(struct run *r, int sigfd)
+{
+	struct vcpu *vcpu = r->vcpu;
+	struct pollfd fds[2] = {
+		{.fd = vcpu->vm->xen.dev->ops->evtchn_fd(vcpu->evtchn), .events = POLLIN},
+		{.fd = sigfd, .events = POLLIN},
+	};
+	struct timespec limit = {
+		.tv_sec = r->idle_ms / 1000,
+		.tv_nsec = r->idle_ms % 1000 * 1000000l,
+	};
+	int n = ppoll(fds, sigfd < 0 ? 1 : 2, &limit, sigfd < 0 ? &r->mask : NULL);
+
+	if (n < 0 && errno == EINTR)
+		r->stop = true;
+	if (n > 0 && (fds[0].revents & POLLIN))
+		drain_events(vcpu);
+	if (n > 0 && (fds[1].revents & POLLIN))
+		r->stop = true;
+	if (vcpu->run->immediate_exit)
+		r->stop = true;
+	if (n == 0)
+		r->idle_ms = -r->idle_ms; /* tells the loop to look */
+}
+
+static long loop(struct run *r, int sigfd)
+{
+	struct vcpu *vcpu = r->vcpu;
+	long rc;
+
+	r->idle_ms = IDLE_FIRST_MS;
+	for (;;) {
+		if (world_slot_state(vcpu) == STATE_IOREQ_READY) {
+			if (take_request(r, &rc))
+				return rc;
+			r->idle_ms = IDLE_FIRST_MS;
+			continue;
+		}
+		if (r->stop) {
+			rc = world_park(vcpu);
+			if (rc < 0)
+				return rc;
+			if (rc == 1)
+				return finish_interrupted(vcpu, VCPU_IDLE);
+			continue;
+		}
+		/* Work that came while the guest runs (the worker flushes for slots). */
+		wait_event(r, sigfd);
+		if (r->idle_ms < 0) {
+			r->idle_ms = -r->idle_ms;
+			if (look_idle(r, &rc))
+				return rc;
+		}
+	}
+}
+
+/* What the last exit left; see the file's head. 1: KVM_RUN ends with *rc. */
+static int resume(struct run *r, long *rc)
+{
+	struct vcpu *vcpu = r->vcpu;
+
+	if (vcpu->phase == VCPU_EXIT && vcpu->io_shown) {
+		exit_complete(vcpu);
+		/* More elements of one instruction: the next exit, as KVM's own completion. */
+		if (vcpu->io_done < vcpu->io.count && exit_next(vcpu) == EXIT_SHOWN) {
+			*rc = finish(vcpu, VCPU_EXIT, 0);
+			return 1;
+		}
+		/* With the VMM's own registers to be loaded Xen forgets the request, and the
+		 * result of an IN must go where it would have gone. */
+		if (vcpu->state.dirty & STATE_REGS && !vcpu->io_cancelled) {
+			*rc = merge_input(vcpu);
+			if (*rc < 0)
+				return 1;
+		}
+	} else if (r->stop) {
+		*rc = finish_interrupted(vcpu, vcpu->phase);
+		return 1;
+	}
+	return 0;
+}
+
+static long run_guest(struct run *r)
+{
+	struct vcpu *vcpu = r->vcpu;
+	int sigfd = -1;
+	long rc = 0;
+
+	if (resume(r, &rc))
+		return rc;
+	if (!vcpu->slot) {
+		rc = materialise(vcpu);
+		if (rc < 0)
+			return rc;
+	}
+	if (needs_flush(vcpu)) {
+		rc = flush(vcpu);
+		if (rc < 0)
+			return rc;
+	}
+	if (vcpu->phase == VCPU_STOPPED)
+		return finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
+	if (vcpu->phase == VCPU_EXIT) {
+		rc = work_on_request(r);
+		if (rc != 0)
+			return rc == 1 ? finish(vcpu, VCPU_EXIT, 0) : rc;
+	} else if (vcpu->phase == VCPU_PARKED) {
+		let_run(vcpu);
+	} else {
+		vcpu->state.known = 0;
+		vcpu->phase = VCPU_RUNNING;
+	}
+	if (vcpu->has_sigmask)
+		sigfd = open_signalfd(vcpu);
+	rc = loop(r, sigfd);
+	if (sigfd >= 0)
+		close(sigfd);
+	return rc;
+}
+
+/* Faults of our own must stay deliverable. */
+static void block_signals(sigset_t *old)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGTRAP);
+	sigdelset(&all, SIGSYS);
+	pthread_sigmask(SIG_SETMASK, &all, old);
+}
+
+/* With an in-kernel irqchip KVM always says "ready"; the rest mirrors the LAPIC. */
+static void fill_run(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->ready_for_interrupt_injection = vcpu->vm->interrupts.irqchip;
+	run->apic_base = vcpu->state.sregs.apic_base;
+	run->cr8 = vcpu->state.sregs.cr8;
+}
+
+long vcpu_run(struct vcpu *vcpu)
+{
+	struct run r = {.vcpu = vcpu};
+	long rc;
+
+	if (atomic_load_explicit(&vcpu->vm->phase, memory_order_relaxed) == VM_GONE)
+		return -EIO;
+	block_signals(&r.mask);
+	r.stop = vcpu->run->immediate_exit;
+	atomic_store(&vcpu->in_run, true);
+	rc = run_guest(&r);
+	atomic_store(&vcpu->in_run, false);
+	fill_run(vcpu);
+	pthread_sigmask(SIG_SETMASK, &r.mask, NULL);
+	return rc;
+}

@@ -1,0 +1,98 @@
+#include "libkvmxen/machine/vm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "libkvmxen/machine/domain.h"
+#include "libkvmxen/machine/vcpu.h"
+#include "libkvmxen/message.h"
+
+struct vm *vm_create(unsigned long type)
+{
+	struct vm *vm;
+	int rc;
+
+	if (type != 0) {
+		message_refused("KVM_CREATE_VM: type %lu is none of x86's", type);
+		errno = EINVAL;
+		return NULL;
+	}
+	vm = calloc(1, sizeof *vm);
+	if (!vm)
+		return NULL;
+	atomic_init(&vm->refs, 1);
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_mutex_init(&vm->arm_lock, NULL);
+	vm->owner = getpid();
+	rc = xen_open(&vm->xen);
+	if (rc == 0)
+		rc = worker_create(&vm->worker);
+	if (rc < 0)
+		goto no_worker;
+	rc = memory_init(vm);
+	if (rc < 0)
+		goto no_memory;
+	rc = interrupts_init(vm);
+	if (rc == 0)
+		return vm;
+	memory_destroy(vm, false);
+no_memory:
+	worker_destroy(vm->worker);
+no_worker:
+	free(vm);
+	errno = -rc;
+	return NULL;
+}
+
+void vm_get(struct vm *vm)
+{
+	atomic_fetch_add(&vm->refs, 1);
+}
+
+static void vm_destroy(struct vm *vm)
+{
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+	bool live = vm_live(vm);
+
+	stats_write(vm);
+	interrupts_destroy(vm);
+	if (live)
+		domain_end(vm, true);
+	else
+		memory_destroy(vm, true);
+	worker_destroy(vm->worker);
+	for (i = 0; i < count; i++)
+		vcpu_free(vm->vcpus[i]);
+	pthread_mutex_destroy(&vm->arm_lock);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+}
+
+void vm_put(struct vm *vm)
+{
+	if (atomic_fetch_sub(&vm->refs, 1) == 1)
+		vm_destroy(vm);
+}
+
+int vm_materialise_locked(struct vm *vm)
+{
+	switch (atomic_load(&vm->phase)) {
+	case VM_LIVE:
+		return 0;
+	case VM_GONE:
+		return -EIO;
+	default:
+		return domain_make(vm);
+	}
+}
+
+int vm_materialise(struct vm *vm)
+{
+	int rc;
+
+	pthread_mutex_lock(&vm->lock);
+	rc = vm_materialise_locked(vm);
+	pthread_mutex_unlock(&vm->lock);
+	return rc;
+}
