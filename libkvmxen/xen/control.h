@@ -65,10 +65,11 @@ struct control_ops {
 	 * On failure nothing is left. */
 	int (*domain_create)(struct control *ctl, const struct domain_config *config,
 			     uint16_t *domid);
+	/* Takes the name away as well. The domain lingers, dying, while a frame of it is mapped. */
 	int (*domain_destroy)(struct control *ctl, uint16_t domid);
-	/* Finds the domain that carries a handle: its domid, or -ESRCH. */
+	/* Finds the domain that carries a handle and is not dying: its domid, or -ESRCH. */
 	int (*domain_find)(struct control *ctl, const uint8_t handle[16], uint16_t *domid);
-	/* The name by which xl knows it; NULL takes the entries away. */
+	/* The name by which xl knows it; NULL takes the entries away: before domain_destroy. */
 	int (*domain_set_name)(struct control *ctl, uint16_t domid, const uint8_t handle[16],
 			       const char *name);
 	int (*domain_set_maxmem)(struct control *ctl, uint16_t domid, uint64_t kib);
@@ -82,7 +83,8 @@ struct control_ops {
 	 * (XEN_DOMCTL_subscribe); *port is the domain's unbound port to bind to. */
 	int (*domain_subscribe)(struct control *ctl, uint16_t domid, uint32_t *port);
 
-	/* TSC: native (XEN_CPUID_TSC_MODE_NEVER_EMULATE) or scaled to khz when khz is not 0. */
+	/* TSC: native when khz is 0, else of that frequency: scaled by the processor or, where
+	 * that cannot be, with RDTSC emulated. tsc_get tells the host's when it is native. */
 	int (*tsc_set)(struct control *ctl, uint16_t domid, uint32_t khz);
 	int (*tsc_get)(struct control *ctl, uint16_t domid, uint32_t *khz);
 
@@ -95,13 +97,15 @@ struct control_ops {
 			 uint32_t n);
 	/* Every CPUID of the guest becomes an event (XEN_DOMCTL_MONITOR_EVENT_CPUID) on a
 	 * vm_event ring, whose frame is populated at gfn (and taken from the guest again).
-	 * *ring is a page shared with Xen, *port the domain's event channel. */
+	 * gfn must be free. *ring is a page shared with Xen, whose vm_event_sring_t is initialised;
+	 * *port is the domain's event channel. Closing lets waiting vcpus go on. */
 	int (*monitor_open)(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
 			    uint32_t *port);
 	int (*monitor_close)(struct control *ctl, uint16_t domid, void *ring);
 
 	/* HVM save records (xen/arch-x86/hvm/save.h). */
-	/* The whole context. *len: in capacity, out length; buf NULL asks for the length. */
+	/* The whole context. *len: in capacity, out length; buf NULL asks for the length. -ENOSPC
+	 * when it does not fit. */
 	int (*context_get)(struct control *ctl, uint16_t domid, void *buf, uint32_t *len);
 	/* One record's body, without its descriptor. -ENODATA for the CPU of a vcpu that is down.
 	 * Pauses the vcpu (or, for a record of the domain, the domain) for a moment. */
@@ -121,7 +125,8 @@ struct control_ops {
 	/* XEN_DOMCTL_sendtrigger, XEN_DOMCTL_SENDTRIGGER_NMI. */
 	int (*vcpu_nmi)(struct control *ctl, uint16_t domid, uint32_t vcpu);
 
-	/* XEN_DOMCTL_shadow_op. For CLEAN and PEEK: bitmap of the frames 0 to pages - 1. */
+	/* XEN_DOMCTL_shadow_op. For CLEAN and PEEK: bitmap of the frames 0 to pages - 1, empty
+	 * when the log is off. ENABLE while it is on, also for mem_track_vram: it starts anew. */
 	int (*log_dirty)(struct control *ctl, uint16_t domid, enum log_dirty_op op,
 			 uint64_t pages, uint8_t *bitmap);
 

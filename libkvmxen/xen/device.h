@@ -57,10 +57,12 @@ struct device_ops {
 	/* --- guest memory --- */
 
 	/* XENMEM_populate_physmap: n extents of 2^order pages at gfns[]. Returns how many extents
-	 * were populated (from the start of the list), or -errno. Pages arrive zeroed. */
+	 * were populated (from the start of the list), or -errno: -ENOMEM when not even one was
+	 * (Xen does not say why it stopped). Pages arrive zeroed. */
 	int (*mem_populate)(struct device *dev, uint16_t domid, unsigned order, size_t n,
 			    const uint64_t *gfns);
-	/* XENMEM_decrease_reservation: gives n 4 KiB frames back to Xen. */
+	/* XENMEM_decrease_reservation: gives n 4 KiB frames back to Xen. -EINVAL at the first one
+	 * that is not there: those before it are gone. */
 	int (*mem_release)(struct device *dev, uint16_t domid, size_t n, const uint64_t *gfns);
 	/* XEN_DMOP_relocate_memory: moves n frames from gfn src to gfn dst; what dst held is freed;
 	 * content and existing mappings stay. Arms an IOREQ_TYPE_INVALIDATE on every vcpu. */
@@ -73,12 +75,14 @@ struct device_ops {
 	int (*mem_type_to_server)(struct device *dev, uint16_t domid, uint16_t server, bool on);
 	/* XEN_DMOP_modified_memory: marks frames dirty in the log. */
 	int (*mem_modified)(struct device *dev, uint16_t domid, uint64_t gfn, uint32_t n);
-	/* XEN_DMOP_track_dirty_vram: bitmap of n bits since the last call, or NULL to stop. */
+	/* XEN_DMOP_track_dirty_vram: bitmap of n bits since the last call, or NULL to stop. The
+	 * first call sets all of them. -E2BIG for more than the kernel passes on (128 MiB). */
 	int (*mem_track_vram)(struct device *dev, uint16_t domid, uint64_t gfn, uint32_t n,
 			      uint8_t *bitmap);
 	/* Foreign mapping of n frames. addr NULL: anywhere; else it replaces what is mapped at
 	 * [addr, addr + n * 4096) (MAP_FIXED). prot as mmap. *out gets the address. Such a mapping
-	 * cannot be split later: give it back whole. */
+	 * cannot be split later: give it back whole. On failure (-EINVAL: a frame is not there)
+	 * an addr given does not become free: nothing is accessible there. */
 	int (*mem_map)(struct device *dev, uint16_t domid, void *addr, int prot, size_t n,
 		       const uint64_t *gfns, void **out);
 	int (*mem_unmap)(struct device *dev, void *addr, size_t n);
@@ -103,7 +107,8 @@ struct device_ops {
 	void (*evtchn_close)(struct event_channels *evtchn);
 	/* Readable when a bound port is pending. Owned by evtchn. */
 	int (*evtchn_fd)(struct event_channels *evtchn);
-	/* Binds to domid's unbound port; returns the local port. */
+	/* Binds to domid's unbound port; returns the local port. Xen makes it pending once at
+	 * that, for what may have come before: an event is a hint, look what has happened. */
 	int (*evtchn_bind)(struct event_channels *evtchn, uint16_t domid, uint32_t remote);
 	int (*evtchn_unbind)(struct event_channels *evtchn, uint32_t local);
 	int (*evtchn_notify)(struct event_channels *evtchn, uint32_t local);

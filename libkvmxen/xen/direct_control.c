@@ -54,11 +54,11 @@ static int domain_destroy(struct control *ctl, uint16_t domid)
 	r = domain_raw_info(xc, domid, &info);
 	if (r < 0)
 		return r;
+	/* While the domid cannot be another domain's yet; there may be no name, or no xenstore. */
+	direct_domain_set_name(ctl, domid, info.handle, NULL);
 	do
 		r = direct_result(xc_domain_destroy(xc, domid));
-	while (r == -EAGAIN || r == -EINTR || r == -EBUSY);
-	if (r >= 0)
-		direct_domain_set_name(ctl, domid, info.handle, NULL);
+	while (r == -EAGAIN || r == -EINTR);
 	return r;
 }
 
@@ -252,8 +252,10 @@ static int try_control(struct direct_control *direct)
 	xc_domaininfo_t domain;
 	int rc;
 
-	rc = direct_result(xc_vcpu_getinfo(direct->xc, DOMID_SELF, 0, &vcpu));
-	if (rc >= 0)
+	/* A domctl and a sysctl: each has a version. Whether there is a domain 0 is all the same.
+	 */
+	rc = direct_result(xc_vcpu_getinfo(direct->xc, 0, 0, &vcpu));
+	if (rc >= 0 || rc == -ESRCH)
 		rc = direct_result(direct_version_domains(direct->xc, 0, 1, &domain));
 	/* Xen's way of refusing another interface version; no permission is EPERM. */
 	return rc == -EACCES ? -EPROTO : rc < 0 ? rc : 0;

@@ -53,7 +53,10 @@ static ssize_t in_batches(reservation_call call, xc_interface *xc, uint16_t domi
 int direct_mem_populate(struct device *dev, uint16_t domid, unsigned order, size_t n,
 			const uint64_t *gfns)
 {
-	return in_batches(populate_batch, direct_device(dev)->xc, domid, order, n, gfns);
+	int done = in_batches(populate_batch, direct_device(dev)->xc, domid, order, n, gfns);
+
+	/* Xen does not say why it stopped. */
+	return done || !n ? done : -ENOMEM;
 }
 
 int direct_mem_release(struct device *dev, uint16_t domid, size_t n, const uint64_t *gfns)
@@ -105,9 +108,13 @@ int direct_mem_track_vram(struct device *dev, uint16_t domid, uint64_t gfn, uint
 	memset(bits, 0, bytes);
 	r = direct_result(
 		xendevicemodel_track_dirty_vram(direct_device(dev)->dm, domid, gfn, n, bits));
-	if (r >= 0 && bytes)
-		memcpy(bitmap, bits, bytes);
-	return r;
+	if (r < 0 || !bytes)
+		return r;
+	memcpy(bitmap, bits, bytes);
+	/* The first call sets all bits of all bytes. */
+	if (n % 8)
+		bitmap[bytes - 1] &= (1u << n % 8) - 1;
+	return 0;
 }
 
 static int first_error(const int *err, size_t n)

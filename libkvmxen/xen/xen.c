@@ -13,20 +13,27 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct xen direct, override;
 static bool opened, overridden;
 
+static bool exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
 static int say_why(int rc)
 {
-	bool xen = access("/sys/hypervisor/properties/features", F_OK) == 0 ||
-		   access("/proc/xen", F_OK) == 0;
+	static const char *const files[] = {"/dev/xen/privcmd", "/dev/xen/evtchn"};
+	const char *file = files[exists(files[0])];
 	char reason[128];
 
 	switch (rc) {
 	case -ENOENT:
 	case -ENODEV:
 	case -ENXIO:
-		message_error(
-			"no Xen hypervisor under this system: %s does not exist%s",
-			access("/dev/xen/privcmd", F_OK) ? "/dev/xen/privcmd" : "/dev/xen/evtchn",
-			xen ? " (the modules xen-privcmd and xen-evtchn make these files)" : "");
+		if (exists("/sys/hypervisor/properties/features"))
+			message_error("Xen is under this system, but %s cannot be opened: %s", file,
+				      "are the modules xen-privcmd and xen-evtchn loaded?");
+		else
+			message_error("no Xen hypervisor under this system: %s %s", file,
+				      exists(file) ? "is of no use" : "does not exist");
 		return -ENOENT;
 	case -EACCES:
 		message_error("this process may not talk to Xen: opening /dev/xen/privcmd and "

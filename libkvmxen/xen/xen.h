@@ -17,7 +17,8 @@ struct xen {
 };
 
 /* 0, or -errno with one message already said: -ENOENT when there is no Xen under this system,
- * -EACCES when this process may not talk to it. */
+ * -EACCES when this process may not talk to it, -EPROTO when it is not the version that this
+ * library was built for. Opened once; after a failure the next call tries again. */
 int xen_open(struct xen *xen);
 
 /* The next xen_open calls return this pair; NULL: the direct one again. For tests. */
