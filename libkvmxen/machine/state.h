@@ -43,7 +43,55 @@ struct vcpu_state {
 	struct kvm_mp_state mp_state;
 	struct kvm_lapic_state lapic; /* xAPIC layout, KVM's timer frequency */
 	uint64_t msrs[MSR_TABLE_SIZE]; /* indexed by the row of msr_table */
+	uint64_t xcr0_max; /* what the guest's CPUID allows in XCR0; 0: not known, no limit */
 };
+
+/* Bits of EFER that Xen may take: system calls, long mode enabled and active, no execute, fast
+ * FXSAVE. */
+#define STATE_EFER_LMA   (1ull << 10)
+#define STATE_EFER_KNOWN ((1ull << 0) | (1ull << 8) | STATE_EFER_LMA | (1ull << 11) | (1ull << 14))
+
+/* Bits of the APIC base register. */
+#define STATE_APIC_BSP    (1ull << 8)
+#define STATE_APIC_X2APIC (1ull << 10)
+#define STATE_APIC_ENABLE (1ull << 11)
+
+/* Components of XSTATE. */
+#define STATE_XSTATE_FP  (1ull << 0)
+#define STATE_XSTATE_SSE (1ull << 1)
+
+/* One 32-bit register of the LAPIC page, at its offset in the xAPIC layout. */
+#define STATE_LAPIC_ID      0x020
+#define STATE_LAPIC_VERSION 0x030
+#define STATE_LAPIC_TPR     0x080
+#define STATE_LAPIC_LDR     0x0d0
+#define STATE_LAPIC_DFR     0x0e0
+#define STATE_LAPIC_SPIV    0x0f0
+#define STATE_LAPIC_LVTT    0x320
+#define STATE_LAPIC_LVT0    0x350
+#define STATE_LAPIC_TMICT   0x380
+#define STATE_LAPIC_TMCCT   0x390
+#define STATE_LAPIC_TDCR    0x3e0
+uint32_t vcpu_state_lapic_get(const struct vcpu_state *state, unsigned offset);
+void vcpu_state_lapic_set(struct vcpu_state *state, unsigned offset, uint32_t value);
+/* With an in-kernel LAPIC (its version register is never 0). Without one the VMM has its own, and
+ * Xen's is kept disabled. */
+bool vcpu_state_has_lapic(const struct vcpu_state *state);
+/* The LAPIC timer is in TSC deadline mode. */
+bool vcpu_state_lapic_deadline(const struct vcpu_state *state);
+/* Whether KVM takes a value of the APIC base register; physical_bits: of the guest's CPUID. */
+bool vcpu_state_apic_base_valid(uint64_t value, unsigned physical_bits);
+
+/* KVM_SET_SREGS and KVM_SET_LAPIC once their checks have passed: cr8 and TPR stay one, a bit of
+ * interrupt_bitmap queues that interrupt. The parts touched become dirty. */
+void vcpu_state_set_sregs(struct vcpu_state *state, const struct kvm_sregs *sregs);
+void vcpu_state_set_lapic(struct vcpu_state *state, const struct kvm_lapic_state *lapic);
+/* KVM_GET_FPU and KVM_SET_FPU: the first 512 bytes of xsave. KVM reports no mxcsr and takes none. */
+void vcpu_state_get_fpu(const struct vcpu_state *state, struct kvm_fpu *fpu);
+void vcpu_state_set_fpu(struct vcpu_state *state, const struct kvm_fpu *fpu);
+/* XSTATE_BV, the components in use, of the xsave area. */
+uint64_t vcpu_state_xstate_bv(const struct vcpu_state *state);
+void vcpu_state_set_xstate_bv(struct vcpu_state *state, uint64_t bv);
 
 /* KVM's state of a vcpu after KVM_CREATE_VCPU. id: its APIC id; boot: runnable at once;
  * irqchip: with an in-kernel LAPIC. Everything becomes known and dirty. */
