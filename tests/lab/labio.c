@@ -596,6 +596,7 @@ struct client {
     int ports;
     pid_t qemu;
     int64_t boot_ms;
+    int64_t boot_cpu_ms;
     int64_t timeout_ms;
     bool use_stdin;
     bool fresh;
@@ -617,6 +618,34 @@ verdict(const struct client *c, const char *word, int status)
         }
     }
     _exit(status);
+}
+
+// The processor time that QEMU has used. 0 if that cannot be told.
+static int64_t
+qemu_cpu_ms(const struct client *c)
+{
+    char path[4096], line[1024] = "", *at;
+    unsigned long long user = 0, sys = 0;
+    int pid = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/qemu.pid", c->dir);
+    f = fopen(path, "re");
+    if (!f)
+        return 0;
+    if (fscanf(f, "%d", &pid) != 1)
+        pid = 0;
+    fclose(f);
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    f = fopen(path, "re");
+    if (!f)
+        return 0;
+    at = fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
+    fclose(f);
+    if (!at || sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
+                      &sys) != 2)
+        return 0;
+    return (int64_t)(user + sys) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
 static int
@@ -657,7 +686,7 @@ connect_port(const struct client *c, const char *path, int64_t deadline)
             return fd;
         close(fd);
         if (c->qemu && kill(c->qemu, 0) && errno == ESRCH)
-            verdict(c, "lost", 125);
+            verdict(c, "dead", 125);
         if (now_ms() >= deadline)
             verdict(c, "boot", 125);
         usleep(20000);
@@ -747,6 +776,8 @@ run_client(const struct client *c)
         int64_t left = deadline - now_ms();
         ssize_t n;
 
+        if (!synced && c->boot_cpu_ms && qemu_cpu_ms(c) > c->boot_cpu_ms)
+            verdict(c, "hung", 125);
         if (left <= 0) {
             const uint8_t sig = killed ? SIGKILL : SIGTERM;
 
@@ -762,7 +793,7 @@ run_client(const struct client *c)
         }
         poll(pfd, 2, left > 1000 ? 1000 : (int)left);
         if (!buf_flush(&out, sock))
-            verdict(c, "lost", 125);
+            verdict(c, synced ? "lost" : "dead", 125);
         if (pfd[1].revents) {
             n = read(0, data, 32 << 10);
             if (n > 0) {
@@ -774,7 +805,7 @@ run_client(const struct client *c)
         }
         n = read(sock, data, sizeof data);
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-            verdict(c, "lost", 125);
+            verdict(c, synced ? "lost" : "dead", 125);
         if (n < 0)
             continue;
         buf_put(&in, data, (size_t)n);
@@ -848,6 +879,8 @@ client(int argc, char **argv)
             c.qemu = atoi(argv[i]);
         else if (!strcmp(o, "--boot-timeout"))
             c.boot_ms = (int64_t)(atof(argv[i]) * 1000);
+        else if (!strcmp(o, "--boot-cpu"))
+            c.boot_cpu_ms = (int64_t)(atof(argv[i]) * 1000);
         else if (!strcmp(o, "--timeout"))
             c.timeout_ms = (int64_t)(atof(argv[i]) * 1000);
         else if (!strcmp(o, "--env"))

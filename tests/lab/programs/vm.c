@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -561,6 +563,19 @@ void vcpu_play_merged(struct vcpu *vcpu)
 	vcpu_print_exit(vcpu);
 }
 
+static void ignore_signal(int number)
+{
+	(void)number;
+}
+
+void catch_signal(int number, void (*handler)(int number))
+{
+	struct sigaction action = {.sa_handler = handler ? handler : ignore_signal};
+
+	if (sigaction(number, &action, NULL) < 0)
+		fail("sigaction: %s", errno_name(errno));
+}
+
 void sleep_ms(unsigned int ms)
 {
 	struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
@@ -571,10 +586,13 @@ void sleep_ms(unsigned int ms)
 
 bool wait_for(const volatile uint32_t *value, uint32_t wanted)
 {
-	for (unsigned int i = 0; i < 1000; i++) {
+	for (unsigned int i = 0; i < 11000; i++) {
 		if (*value >= wanted)
 			return true;
-		sleep_ms(10);
+		if (i < 1000)
+			sched_yield();
+		else
+			sleep_ms(1);
 	}
 	return *value >= wanted;
 }

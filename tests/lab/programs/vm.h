@@ -210,6 +210,9 @@ void vcpu_play(struct vcpu *vcpu);
 // For MMIO this is a range of bytes, for a port the stream of bytes.
 void vcpu_play_merged(struct vcpu *vcpu);
 
+// Installs a signal handler without SA_RESTART; NULL for one that does nothing.
+void catch_signal(int number, void (*handler)(int number));
+
 // Lets other threads and the guest get on: sleeps, or waits for a while at most for a value.
 void sleep_ms(unsigned int ms);
 // Is `*value` at least `wanted` within ten seconds?

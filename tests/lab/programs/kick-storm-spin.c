@@ -1,0 +1,66 @@
+// The same storm of kicks as in kick-storm, on a guest that makes no exits: it counts in memory,
+// and the count must go on.
+
+#include "vm.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+
+#define KICKS 1000
+
+GUEST(guest, 64,
+      "1: incl DATA\n"
+      "jmp 1b");
+
+static pthread_t runner;
+static struct kvm_run *volatile run;
+static volatile uint32_t interrupted;
+
+static void on_kick(int number)
+{
+	(void)number;
+	run->immediate_exit = 1;
+}
+
+static void *kick(void *argument)
+{
+	(void)argument;
+	for (uint32_t i = 0; i < KICKS; i++) {
+		pthread_kill(runner, SIGUSR1);
+		if (!wait_for(&interrupted, i + 1))
+			fail("kick %u was lost", i);
+	}
+	return NULL;
+}
+
+int main(void)
+{
+	struct vm vm;
+	struct vcpu vcpu;
+	pthread_t thread;
+
+	vm_boot(&vm, &vcpu, 64, guest);
+	run = vcpu.run;
+	runner = pthread_self();
+	catch_signal(SIGUSR1, on_kick);
+	if (pthread_create(&thread, NULL, kick, NULL))
+		fail("pthread_create");
+	while (interrupted < KICKS) {
+		int error = vcpu_try_run(&vcpu);
+
+		if (error) {
+			if (error != EINTR)
+				fail("KVM_RUN: %s", errno_name(error));
+			run->immediate_exit = 0;
+			interrupted++;
+		} else {
+			fail("exit reason %u", run->exit_reason);
+		}
+	}
+	pthread_join(thread, NULL);
+	printf("%u kicks, %u times EINTR, guest got on: %d\n", KICKS, interrupted,
+	       *(volatile uint32_t *)(vm.ram + DATA) > 0);
+	return 0;
+}
