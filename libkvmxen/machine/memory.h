@@ -26,12 +26,15 @@ struct memory_private;
 
 struct memory {
 	struct memory_private *private; /* memory*.c */
+	pthread_mutex_t lock;           /* after vm->lock; memory_intercept takes this one alone */
 	atomic_bool changed;            /* memory_flush has something to do */
 };
 
 int memory_init(struct vm *vm);
 /* With the domain still there: gives the VMM ordinary memory with the same content at the same
- * addresses. keep_content false: the process is ending, nothing is copied. */
+ * addresses. keep_content false: the process is ending, nothing is copied nor unmapped. A VM that
+ * somebody still refers to while its domain ends keeps its slots: it may get another domain.
+ * May be called again. */
 void memory_destroy(struct vm *vm, bool keep_content);
 
 /* Makes the domain's p2m and our mappings agree with the slots. vm->lock held, vm live, no vcpu
@@ -47,16 +50,30 @@ void *memory_at(struct vm *vm, uint64_t gpa, size_t length, bool *readonly);
 /* What the library itself stored into guest memory on the guest's behalf is logged as KVM would. */
 void memory_mark_dirty(struct vm *vm, uint64_t gpa, size_t length);
 
-/* A gfn no slot may use: scratch frame (two gfns to move it between), monitor ring. Fixed. */
-#define MEMORY_SCRATCH_GFN_A 0x3fffff000ull
-#define MEMORY_SCRATCH_GFN_B 0x3fffff001ull
-#define MEMORY_MONITOR_GFN   0x3fffff002ull
+/*
+ * Guest addresses that no slot may use. A processor with 39 physical address bits is the smallest
+ * that is still about, so all of it lies below 2^39: frames that no slot shows (parking), the
+ * scratch frame (two gfns to move it between), the monitor's ring. The top eighth of those 39 bits
+ * is left alone: firmware puts 64-bit PCI windows there. What a guest finds when it looks here is
+ * its own parked memory, where KVM would show an exit.
+ */
+#define MEMORY_PARKING_GFN   0x6000000ull /* 384 GiB */
+#define MEMORY_PARKING_END   0x6fffff0ull
+#define MEMORY_SCRATCH_GFN_A 0x6fffff0ull
+#define MEMORY_SCRATCH_GFN_B 0x6fffff1ull
+#define MEMORY_MONITOR_GFN   0x6fffff2ull
 
 /* Called by the interposed munmap/mmap(MAP_FIXED)/mremap/mprotect/madvise, before the libc call:
  * if the range touches memory backed by any VM, take the necessary steps (unback deleted slots
  * so that the range is ordinary memory again). True: the call must not be passed on, *result
  * (and errno) is the answer. */
-enum memory_call { MEMORY_MUNMAP, MEMORY_MMAP_FIXED, MEMORY_MPROTECT, MEMORY_MADVISE, MEMORY_MREMAP };
+enum memory_call {
+	MEMORY_MUNMAP,
+	MEMORY_MMAP_FIXED,
+	MEMORY_MPROTECT,
+	MEMORY_MADVISE,
+	MEMORY_MREMAP
+};
 bool memory_intercept(enum memory_call call, void *address, size_t length, int argument,
 		      long *result);
 
@@ -64,6 +81,6 @@ bool memory_intercept(enum memory_call call, void *address, size_t length, int a
 long memory_set_user_region(struct vm *vm, struct kvm_userspace_memory_region *region);
 long memory_get_dirty_log(struct vm *vm, struct kvm_dirty_log *log);
 long memory_clear_dirty_log(struct vm *vm, struct kvm_clear_dirty_log *log);
-#define MEMORY_SLOTS 509 /* KVM_CAP_NR_MEMSLOTS */
+#define MEMORY_SLOTS 32764 /* KVM_CAP_NR_MEMSLOTS */
 
 #endif

@@ -1,0 +1,149 @@
+/* The table of slots: immutable snapshots, so that the exit path needs no lock. */
+#include "libkvmxen/machine/memory_private.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More than this many snapshots waiting to be freed: wait for the readers instead. */
+#define RETIRED_MAX 64
+
+struct slots *slots_now(struct memory_private *p)
+{
+	return atomic_load_explicit(&p->slots, memory_order_relaxed);
+}
+
+const struct slot *slots_by_id(const struct slots *slots, uint32_t id)
+{
+	for (size_t i = 0; i < slots->count; i++)
+		if (slots->slot[i].id == id)
+			return &slots->slot[i];
+	return NULL;
+}
+
+/* Index of the first slot that ends after gfn. */
+static size_t find(const struct slots *slots, uint64_t gfn)
+{
+	size_t low = 0, high = slots->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (slots->slot[mid].gfn + slots->slot[mid].pages <= gfn)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+const struct slot *slots_by_gfn(const struct slots *slots, uint64_t gfn)
+{
+	size_t i = find(slots, gfn);
+
+	return i < slots->count && slots->slot[i].gfn <= gfn ? &slots->slot[i] : NULL;
+}
+
+const struct slot *slots_overlap(const struct slots *slots, uint32_t id, uint64_t gfn,
+				 uint64_t pages)
+{
+	for (size_t i = find(slots, gfn); i < slots->count; i++) {
+		if (slots->slot[i].gfn >= gfn + pages)
+			break;
+		if (slots->slot[i].id != id)
+			return &slots->slot[i];
+	}
+	return NULL;
+}
+
+int slots_replace(struct memory_private *p, const struct slot *old, const struct slot *new)
+{
+	struct slots *from = slots_now(p), *to;
+	bool placed = !new;
+
+	to = malloc(sizeof(*to) + (from->count + 1) * sizeof(to->slot[0]));
+	if (!to)
+		return -ENOMEM;
+	to->count = 0;
+	for (size_t i = 0; i < from->count; i++) {
+		if (!placed && from->slot[i].gfn > new->gfn) {
+			to->slot[to->count++] = *new;
+			placed = true;
+		}
+		if (&from->slot[i] != old)
+			to->slot[to->count++] = from->slot[i];
+	}
+	if (!placed)
+		to->slot[to->count++] = *new;
+	atomic_store(&p->slots, to);
+	slots_retire(p, from);
+	return 0;
+}
+
+/* Both orders matter: a reader announces itself before it loads the table, a writer publishes the
+ * new table before it looks for readers. So whoever holds an old one has been counted. */
+const struct slots *slots_enter(struct memory_private *p)
+{
+	atomic_fetch_add(&p->readers, 1);
+	return atomic_load(&p->slots);
+}
+
+void slots_leave(struct memory_private *p)
+{
+	atomic_fetch_sub_explicit(&p->readers, 1, memory_order_release);
+}
+
+static void free_retired(struct memory_private *p)
+{
+	while (p->retired_count)
+		free(p->retired[--p->retired_count]);
+}
+
+void slots_retire(struct memory_private *p, void *data)
+{
+	bool kept = !memory_grow(&p->retired, p->retired_count, &p->retired_room, sizeof(void *));
+
+	if (kept)
+		p->retired[p->retired_count++] = data;
+	/* Readers stay for as long as a lookup takes. */
+	while (atomic_load(&p->readers)) {
+		if (kept && p->retired_count < RETIRED_MAX)
+			return;
+		sched_yield();
+	}
+	if (!kept)
+		free(data);
+	free_retired(p);
+}
+
+void slots_free(struct memory_private *p)
+{
+	free_retired(p);
+	free(p->retired);
+	free(slots_now(p));
+}
+
+void *memory_at(struct vm *vm, uint64_t gpa, size_t length, bool *readonly)
+{
+	struct memory_private *p = vm->memory.private;
+	uint64_t gfn = gpa >> MEMORY_PAGE_SHIFT;
+	const struct slot *slot;
+	void *at = NULL;
+
+	if (!p)
+		return NULL;
+	slot = slots_by_gfn(slots_enter(p), gfn);
+	if (slot) {
+		uint64_t offset = gpa - (slot->gfn << MEMORY_PAGE_SHIFT);
+		uint64_t size = slot->pages << MEMORY_PAGE_SHIFT;
+
+		if (length <= size - offset) {
+			at = (void *)(slot->hva + offset);
+			if (readonly)
+				*readonly = slot->flags & KVM_MEM_READONLY;
+		}
+	}
+	slots_leave(p);
+	return at;
+}

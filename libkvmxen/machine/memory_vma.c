@@ -1,0 +1,178 @@
+/* The VMM's own address space, as far as memory needs to know and change it. */
+#include "libkvmxen/machine/memory_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+/* Mappings of devices and of foreign domains cannot be moved, nor may they be read to copy them. */
+static bool is_foreign(const char *path)
+{
+	static const char *const memory[] = {"/dev/shm/", "/dev/zero", "/dev/hugepages/"};
+
+	if (!strncmp(path, "anon_inode:", 11) || !strncmp(path, "/proc/", 6) ||
+	    !strncmp(path, "/sys/", 5))
+		return true;
+	if (strncmp(path, "/dev/", 5))
+		return false;
+	for (size_t i = 0; i < sizeof(memory) / sizeof(*memory); i++)
+		if (!strncmp(path, memory[i], strlen(memory[i])))
+			return false;
+	return true;
+}
+
+/* start-end perms offset major:minor inode path */
+static void parse(const char *line, struct vma *vma, uintptr_t start, uintptr_t end)
+{
+	const char *perms = strchr(line, ' ') + 1, *at = perms;
+	unsigned long inode;
+	char *rest;
+
+	for (int field = 0; field < 3; field++)
+		at = strchr(at, ' ') + 1;
+	inode = strtoul(at, &rest, 10);
+	rest += strspn(rest, " ");
+	*vma = (struct vma){
+		.start = start,
+		.end = end,
+		.accessible = perms[0] == 'r' || perms[1] == 'w' || perms[2] == 'x',
+		.readable = perms[0] == 'r',
+		.anonymous = perms[3] == 'p' && !inode,
+		.foreign = is_foreign(rest),
+	};
+}
+
+int vmas_scan(struct vmas *vmas, uintptr_t start, uintptr_t end)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	size_t room = 0, size = 0;
+	char *line = NULL;
+	int rc = 0;
+
+	*vmas = (struct vmas){0};
+	if (!file)
+		return -errno;
+	while (!rc && getline(&line, &size, file) > 0) {
+		char *rest;
+		uintptr_t from = strtoul(line, &rest, 16), to;
+
+		if (*rest != '-')
+			continue;
+		to = strtoul(rest + 1, NULL, 16);
+		if (to <= start)
+			continue;
+		if (from >= end)
+			break;
+		rc = memory_grow(&vmas->vma, vmas->count, &room, sizeof(*vmas->vma));
+		if (!rc)
+			parse(line, &vmas->vma[vmas->count++], from < start ? start : from,
+			      to > end ? end : to);
+	}
+	free(line);
+	fclose(file);
+	if (rc)
+		vmas_free(vmas);
+	return rc;
+}
+
+void vmas_free(struct vmas *vmas)
+{
+	free(vmas->vma);
+	*vmas = (struct vmas){0};
+}
+
+void *vma_move_aside(uintptr_t hva, size_t length)
+{
+	/* What was there stays mapped, empty, until our mapping replaces it: a hole could be given
+	 * to another thread's mmap in between. */
+	void *aside = mremap((void *)hva, length, length, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+
+	if (aside != MAP_FAILED || errno != EINVAL)
+		return aside;
+	/* Before Linux 5.13 for files, and for huge pages still, there is no such thing. */
+	aside = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (aside == MAP_FAILED)
+		return aside;
+	if (mremap((void *)hva, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, aside) ==
+	    MAP_FAILED) {
+		int error = errno;
+
+		munmap(aside, length);
+		errno = error;
+		return MAP_FAILED;
+	}
+	mmap((void *)hva, length, PROT_NONE,
+	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	return aside;
+}
+
+int vma_put_back(void *aside, uintptr_t hva, size_t length)
+{
+	return mremap(aside, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)hva) ==
+			       MAP_FAILED
+		       ? -errno
+		       : 0;
+}
+
+/* Which pages of private anonymous memory were ever touched: /proc/self/pagemap. */
+#define PAGEMAP_PRESENT (1ull << 63)
+#define PAGEMAP_SWAPPED (1ull << 62)
+
+static bool read_pagemap(const char *at, uint64_t *entries, size_t pages)
+{
+	size_t bytes = pages * sizeof(*entries);
+	off_t offset = (uintptr_t)at / MEMORY_PAGE * sizeof(*entries);
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	bool done = fd >= 0 && pread(fd, entries, bytes, offset) == (ssize_t)bytes;
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static void copy_anonymous(const char *from, char *to, size_t pages)
+{
+	uint64_t entries[CHUNK_PAGES];
+	bool known = read_pagemap(from, entries, pages);
+
+	for (size_t i = 0; i < pages; i++)
+		if (!known || entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
+			memcpy(to + i * MEMORY_PAGE, from + i * MEMORY_PAGE, MEMORY_PAGE);
+}
+
+/* A mapped file may end before its mapping does: such pages must not be touched by us. */
+static void copy_file(char *from, char *to, size_t length)
+{
+	pid_t self = getpid();
+
+	while (length) {
+		struct iovec local = {to, length}, remote = {from, length};
+		ssize_t done = process_vm_readv(self, &local, 1, &remote, 1, 0);
+
+		/* Up to a page that cannot be read: past it. */
+		if (done < (ssize_t)length)
+			done = (done < 0 ? 0 : done / MEMORY_PAGE * MEMORY_PAGE) + MEMORY_PAGE;
+		from += done;
+		to += done;
+		length -= done;
+	}
+}
+
+void vma_copy(const struct vma *vma, void *aside, void *to, size_t length)
+{
+	if (!vma->readable && mprotect(aside, length, PROT_READ))
+		return;
+	if (vma->anonymous)
+		copy_anonymous(aside, to, length / MEMORY_PAGE);
+	else
+		copy_file(aside, to, length);
+}
