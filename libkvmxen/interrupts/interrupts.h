@@ -37,6 +37,10 @@ int interrupts_materialise(struct vm *vm);
  * image (convert/image.h), and forgets that they were dirty. vm->lock held. */
 int interrupts_records(struct vm *vm, struct image *image);
 
+/* HVM_PARAM_TIMER_MODE as KVM_REINJECT_CONTROL asked for. interrupts_materialise sets it where it
+ * differs from the mode that a PIT starts with in KVM: every missed tick is made up for. */
+unsigned interrupts_timer_mode(const struct vm *vm);
+
 /* Exit path: true when an ioeventfd or a coalesced zone took a single-element access. space is
  * IOREQ_TYPE_PIO or IOREQ_TYPE_COPY; a read never matches. No lock, no allocation. */
 bool interrupts_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,

@@ -1,0 +1,131 @@
+#include "libkvmxen/interrupts/interrupts_private.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "libkvmxen/message.h"
+
+struct irqfd {
+	struct watch watch;
+	struct vm *vm;
+	uint32_t gsi;
+	struct eventfd eventfd;
+	struct irqfd *next;
+};
+
+/* On the worker: an edge of the line, or the message that the GSI is routed to. */
+static void irqfd_ready(struct watch *watch, uint32_t events)
+{
+	struct irqfd *irqfd = (struct irqfd *)((char *)watch - offsetof(struct irqfd, watch));
+
+	if (!eventfd_take(&irqfd->eventfd))
+		return;
+	line_set(irqfd->vm, irqfd->gsi, LINE_USERSPACE, true);
+	line_set(irqfd->vm, irqfd->gsi, LINE_USERSPACE, false);
+}
+
+static void irqfd_free(struct irqfd *irqfd)
+{
+	worker_remove(irqfd->vm->worker, &irqfd->watch);
+	eventfd_put(&irqfd->eventfd);
+	free(irqfd);
+}
+
+static int assign(struct vm *vm, const struct kvm_irqfd *args)
+{
+	struct interrupts_private *p = vm->interrupts.private;
+	struct irqfd *irqfd, *other;
+	int rc;
+
+	if (!vm->interrupts.irqchip)
+		return -EINVAL;
+	irqfd = calloc(1, sizeof *irqfd);
+	if (!irqfd)
+		return -ENOMEM;
+	irqfd->vm = vm;
+	irqfd->gsi = args->gsi;
+	rc = eventfd_get(&irqfd->eventfd, args->fd);
+	if (rc < 0) {
+		free(irqfd);
+		return rc;
+	}
+	irqfd->watch.fd = irqfd->eventfd.fd;
+	irqfd->watch.events = EPOLLIN;
+	irqfd->watch.ready = irqfd_ready;
+	/* Xen tells nobody of an end of interrupt. */
+	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE) {
+		rc = eventfd_check(args->resamplefd);
+		rc = rc < 0 ? rc : -EINVAL;
+	}
+	pthread_mutex_lock(&p->config);
+	for (other = p->irqfds; other && rc == 0; other = other->next)
+		if (eventfd_is(&other->eventfd, args->fd))
+			rc = -EBUSY;
+	/* One that is signalled already fires at once: epoll tells of levels. */
+	if (rc == 0)
+		rc = worker_add(vm->worker, &irqfd->watch);
+	if (rc == 0) {
+		irqfd->next = p->irqfds;
+		p->irqfds = irqfd;
+	}
+	pthread_mutex_unlock(&p->config);
+	if (rc < 0) {
+		eventfd_put(&irqfd->eventfd);
+		free(irqfd);
+	}
+	return rc;
+}
+
+/* That there is none is no error in KVM. */
+static int deassign(struct vm *vm, const struct kvm_irqfd *args)
+{
+	struct interrupts_private *p = vm->interrupts.private;
+	struct irqfd **at, *irqfd;
+	int rc = eventfd_check(args->fd);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&p->config);
+	for (at = &p->irqfds; (irqfd = *at);) {
+		if (irqfd->gsi != args->gsi || !eventfd_is(&irqfd->eventfd, args->fd)) {
+			at = &irqfd->next;
+			continue;
+		}
+		*at = irqfd->next;
+		irqfd_free(irqfd);
+	}
+	pthread_mutex_unlock(&p->config);
+	return 0;
+}
+
+long interrupts_irqfd(struct vm *vm, const struct kvm_irqfd *args)
+{
+	uint32_t known = KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE;
+	int rc;
+
+	if (args->flags & ~known)
+		rc = -EINVAL;
+	else if (args->flags & KVM_IRQFD_FLAG_DEASSIGN)
+		rc = deassign(vm, args);
+	else
+		rc = assign(vm, args);
+	if (rc < 0)
+		message_refused("KVM_IRQFD: fd %d GSI %u flags %#x: %s", (int)args->fd, args->gsi,
+				args->flags, strerror(-rc));
+	return rc;
+}
+
+void irqfd_free_all(struct vm *vm)
+{
+	struct interrupts_private *p = vm->interrupts.private;
+
+	while (p->irqfds) {
+		struct irqfd *irqfd = p->irqfds;
+
+		p->irqfds = irqfd->next;
+		irqfd_free(irqfd);
+	}
+}

@@ -1,0 +1,253 @@
+#include "libkvmxen/machine/monitor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define xen_mb()  __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define xen_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define xen_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
+#ifndef __XEN_TOOLS__
+#define __XEN_TOOLS__
+#endif
+#include <xen/vm_event.h>
+
+#include "libkvmxen/machine/cpuid.h"
+#include "libkvmxen/machine/vcpu.h"
+#include "libkvmxen/machine/vm.h"
+#include "libkvmxen/message.h"
+
+#define RING_PAGE       4096
+#define INSN_LENGTH_MAX 15
+#define RFLAGS_RF       (1ull << 16)
+#define EFER_LMA        (1ull << 10)
+#define SEGMENT_LONG    (1u << 9) /* L, in the 12 packed attribute bits */
+#define APICBASE_ENABLE (1u << 11)
+#define LEAF_FEATURES   1
+#define FEATURES_APIC   (1u << 9) /* EDX of leaf 1 */
+#define LEAF_XSTATE     0xd
+
+struct monitor {
+	struct watch watch;
+	struct vm *vm;
+	void *page; /* shared with Xen */
+	vm_event_back_ring_t ring;
+	struct event_channels *evtchn;
+	int port;
+	struct monitor *next;
+};
+
+/* One for each VM that has one. */
+static pthread_mutex_t monitors_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct monitor *monitors;
+
+bool monitor_wanted(void)
+{
+	const char *choice = getenv("KVMXEN_CPUID");
+
+	return !choice || strcmp(choice, "xen");
+}
+
+/* What follows the guest's registers. Xen's own answer, which comes with the event, knows those
+ * that the event does not show. */
+static void lookup(const struct vcpu *vcpu, const struct vm_event_cpuid *cpuid,
+		   const struct vm_event_regs_x86 *regs, uint32_t answer[4])
+{
+	struct cpuid_dynamic dynamic = {
+		.cr4 = regs->cr4,
+		.xcr0 = vcpu->state.xcr0,
+		.apic_enabled = vcpu->state.sregs.apic_base & APICBASE_ENABLE,
+	};
+
+	if (cpuid->leaf == LEAF_FEATURES && vcpu->vm->interrupts.irqchip)
+		dynamic.apic_enabled = regs->rdx & FEATURES_APIC;
+	cpuid_lookup(vcpu->cpuid, vcpu->cpuid_count, &dynamic, cpuid->leaf, cpuid->subleaf, answer);
+	/* EBX: how much XSAVE stores with the XCR0 and XSS of now. */
+	if (cpuid->leaf == LEAF_XSTATE && cpuid->subleaf <= 1 && answer[1] && (uint32_t)regs->rbx)
+		answer[1] = regs->rbx;
+}
+
+static void step_over(struct vm_event_regs_x86 *regs, uint32_t length)
+{
+	bool is_64bit = (regs->msr_efer & EFER_LMA) && (regs->cs.ar & SEGMENT_LONG);
+
+	regs->rip += length;
+	if (!is_64bit)
+		regs->rip = (uint32_t)regs->rip;
+	regs->rflags &= ~RFLAGS_RF;
+}
+
+/* Turns the request into its response. Nothing in it is believed. */
+static void answer(struct monitor *monitor, vm_event_request_t *event)
+{
+	struct vm *vm = monitor->vm;
+	struct vm_event_regs_x86 *regs = &event->data.regs.x86;
+	struct vcpu *vcpu = NULL;
+	uint32_t values[4];
+
+	event->flags &= VM_EVENT_FLAG_VCPU_PAUSED;
+	if (event->vcpu_id < atomic_load(&vm->vcpu_count))
+		vcpu = vm->vcpus[event->vcpu_id];
+	if (event->version != VM_EVENT_INTERFACE_VERSION ||
+	    event->reason != VM_EVENT_REASON_CPUID || !vcpu ||
+	    event->u.cpuid.insn_length > INSN_LENGTH_MAX) {
+		message_error("CPUID monitor: an event that nobody asked for: version %u reason %u "
+			      "vcpu %u",
+			      event->version, event->reason, event->vcpu_id);
+		event->version = VM_EVENT_INTERFACE_VERSION;
+		return;
+	}
+	lookup(vcpu, &event->u.cpuid, regs, values);
+	regs->rax = values[0];
+	regs->rbx = values[1];
+	regs->rcx = values[2];
+	regs->rdx = values[3];
+	step_over(regs, event->u.cpuid.insn_length);
+	event->flags |= VM_EVENT_FLAG_SET_REGISTERS;
+	atomic_fetch_add_explicit(&vm->stats.cpuids, 1, memory_order_relaxed);
+}
+
+static bool serve_ring(struct monitor *monitor)
+{
+	vm_event_back_ring_t *ring = &monitor->ring;
+	RING_IDX produced = __atomic_load_n(&ring->sring->req_prod, __ATOMIC_ACQUIRE);
+	vm_event_request_t event;
+	bool any = false;
+
+	if (RING_REQUEST_PROD_OVERFLOW(ring, produced)) {
+		message_error("CPUID monitor: the ring claims %u requests",
+			      produced - ring->req_cons);
+		return false;
+	}
+	for (; ring->req_cons != produced; any = true) {
+		memcpy(&event, RING_GET_REQUEST(ring, ring->req_cons), sizeof event);
+		ring->req_cons++;
+		answer(monitor, &event);
+		memcpy(RING_GET_RESPONSE(ring, ring->rsp_prod_pvt), &event, sizeof event);
+		ring->rsp_prod_pvt++;
+		RING_PUSH_RESPONSES(ring);
+	}
+	return any;
+}
+
+static void serve(struct monitor *monitor)
+{
+	const struct device_ops *ops = monitor->vm->xen.dev->ops;
+
+	if (serve_ring(monitor))
+		ops->evtchn_notify(monitor->evtchn, monitor->port);
+}
+
+static void monitor_ready(struct watch *watch, uint32_t events)
+{
+	struct monitor *monitor =
+		(struct monitor *)((char *)watch - offsetof(struct monitor, watch));
+	const struct device_ops *ops = monitor->vm->xen.dev->ops;
+	int port;
+
+	/* Unmasked before the ring is read: what comes later raises it again. */
+	while ((port = ops->evtchn_take(monitor->evtchn)) >= 0)
+		ops->evtchn_unmask(monitor->evtchn, port);
+	serve(monitor);
+}
+
+static int open_port(struct monitor *monitor, uint32_t remote)
+{
+	const struct device_ops *ops = monitor->vm->xen.dev->ops;
+	int rc = ops->evtchn_open(monitor->vm->xen.dev, &monitor->evtchn);
+
+	if (rc < 0)
+		return rc;
+	monitor->port = ops->evtchn_bind(monitor->evtchn, monitor->vm->domid, remote);
+	if (monitor->port < 0) {
+		ops->evtchn_close(monitor->evtchn);
+		return monitor->port;
+	}
+	monitor->watch.fd = ops->evtchn_fd(monitor->evtchn);
+	monitor->watch.events = EPOLLIN;
+	monitor->watch.ready = monitor_ready;
+	return 0;
+}
+
+static void close_port(struct monitor *monitor)
+{
+	const struct device_ops *ops = monitor->vm->xen.dev->ops;
+
+	ops->evtchn_unbind(monitor->evtchn, monitor->port);
+	ops->evtchn_close(monitor->evtchn);
+}
+
+static void close_ring(struct monitor *monitor)
+{
+	struct xen *xen = &monitor->vm->xen;
+
+	xen->ctl->ops->monitor_close(xen->ctl, monitor->vm->domid, monitor->page);
+}
+
+int monitor_start(struct vm *vm)
+{
+	struct monitor *monitor = calloc(1, sizeof *monitor);
+	vm_event_sring_t *shared;
+	uint32_t remote;
+	int rc;
+
+	if (!monitor)
+		return -ENOMEM;
+	monitor->vm = vm;
+	rc = vm->xen.ctl->ops->monitor_open(vm->xen.ctl, vm->domid, MEMORY_MONITOR_GFN,
+					    &monitor->page, &remote);
+	if (rc < 0)
+		goto no_ring;
+	shared = monitor->page;
+	BACK_RING_ATTACH(&monitor->ring, shared, shared->rsp_prod, RING_PAGE);
+	rc = open_port(monitor, remote);
+	if (rc < 0)
+		goto no_port;
+	rc = worker_add(vm->worker, &monitor->watch);
+	if (rc < 0)
+		goto no_watch;
+	pthread_mutex_lock(&monitors_lock);
+	monitor->next = monitors;
+	monitors = monitor;
+	pthread_mutex_unlock(&monitors_lock);
+	return 0;
+no_watch:
+	close_port(monitor);
+no_port:
+	close_ring(monitor);
+no_ring:
+	message_error("CPUID monitor: cannot be set up: %s", strerror(-rc));
+	free(monitor);
+	return rc;
+}
+
+static struct monitor *take_out(struct vm *vm)
+{
+	struct monitor **at, *monitor;
+
+	pthread_mutex_lock(&monitors_lock);
+	for (at = &monitors; *at && (*at)->vm != vm; at = &(*at)->next)
+		;
+	monitor = *at;
+	if (monitor)
+		*at = monitor->next;
+	pthread_mutex_unlock(&monitors_lock);
+	return monitor;
+}
+
+void monitor_stop(struct vm *vm)
+{
+	struct monitor *monitor = take_out(vm);
+
+	if (!monitor)
+		return;
+	worker_remove(vm->worker, &monitor->watch);
+	/* A vcpu that waits for an answer would keep the domain from dying. */
+	serve(monitor);
+	close_port(monitor);
+	close_ring(monitor);
+	free(monitor);
+}
