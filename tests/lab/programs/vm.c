@@ -156,6 +156,7 @@ void vcpu_create(struct vm *vm, struct vcpu *vcpu, unsigned int id)
 	vcpu->vm = vm;
 	vcpu->id = id;
 	vcpu->answer = 0x10;
+	vcpu->out = stdout;
 	vcpu->on_exit = NULL;
 	vcpu->fd = IOCTL(vm->fd, KVM_CREATE_VCPU, (uintptr_t)id);
 	vcpu->run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
@@ -420,30 +421,44 @@ static const char *exit_name(unsigned int reason)
 	return "other";
 }
 
+static void write_bytes(FILE *out, const void *data, size_t size)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < size; i++)
+		fprintf(out, " %02x", bytes[i]);
+}
+
+void print_bytes(const void *data, size_t size)
+{
+	write_bytes(stdout, data, size);
+}
+
 void vcpu_print_exit(struct vcpu *vcpu)
 {
-	const struct kvm_run *run = vcpu->run;
+	struct kvm_run *run = vcpu->run;
 	bool in;
 
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
 		in = run->io.direction == KVM_EXIT_IO_IN;
-		printf("exit io %s port %04x size %u count %u:", in ? "in" : "out", run->io.port,
-		       run->io.size, run->io.count);
-		print_bytes(io_data(vcpu->run), (size_t)run->io.size * run->io.count);
-		putchar('\n');
+		fprintf(vcpu->out, "exit io %s port %04x size %u count %u:", in ? "in" : "out",
+			run->io.port, run->io.size, run->io.count);
+		write_bytes(vcpu->out, io_data(run), (size_t)run->io.size * run->io.count);
+		fputc('\n', vcpu->out);
 		break;
 	case KVM_EXIT_MMIO:
-		printf("exit mmio %s %llx len %u:", run->mmio.is_write ? "write" : "read",
-		       (unsigned long long)run->mmio.phys_addr, run->mmio.len);
-		print_bytes(run->mmio.data, run->mmio.len);
-		putchar('\n');
+		fprintf(vcpu->out,
+			"exit mmio %s %llx len %u:", run->mmio.is_write ? "write" : "read",
+			(unsigned long long)run->mmio.phys_addr, run->mmio.len);
+		write_bytes(vcpu->out, run->mmio.data, run->mmio.len);
+		fputc('\n', vcpu->out);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		printf("exit internal error, suberror %u\n", run->internal.suberror);
+		fprintf(vcpu->out, "exit internal error, suberror %u\n", run->internal.suberror);
 		break;
 	default:
-		printf("exit %s (%u)\n", exit_name(run->exit_reason), run->exit_reason);
+		fprintf(vcpu->out, "exit %s (%u)\n", exit_name(run->exit_reason), run->exit_reason);
 	}
 }
 
@@ -563,6 +578,60 @@ void vcpu_play_merged(struct vcpu *vcpu)
 	vcpu_print_exit(vcpu);
 }
 
+static volatile struct kvm_run *volatile stopped;
+
+static void on_stop(int number)
+{
+	(void)number;
+	stopped->immediate_exit = 1;
+}
+
+static void *vcpu_thread_main(void *argument)
+{
+	struct vcpu *vcpu = argument;
+
+	for (;;) {
+		int error = vcpu_try_run(vcpu);
+
+		if (error == EAGAIN)
+			continue;
+		if (error == EINTR)
+			return NULL;
+		if (error)
+			fail("KVM_RUN of vcpu %u: %s", vcpu->id, errno_name(error));
+		vcpu_answer(vcpu);
+		if (!vcpu->on_exit || vcpu->on_exit(vcpu))
+			vcpu_print_exit(vcpu);
+		if (vcpu_at_end(vcpu))
+			return NULL;
+	}
+}
+
+void vcpu_thread_start(struct vcpu_thread *thread, struct vcpu *vcpu)
+{
+	thread->vcpu = vcpu;
+	vcpu->out = open_memstream(&thread->lines, &thread->size);
+	if (!vcpu->out || pthread_create(&thread->thread, NULL, vcpu_thread_main, vcpu))
+		fail("no thread for vcpu %u", vcpu->id);
+}
+
+void vcpu_thread_stop(struct vcpu_thread *thread)
+{
+	catch_signal(SIGUSR2, on_stop);
+	stopped = thread->vcpu->run;
+	pthread_kill(thread->thread, SIGUSR2);
+}
+
+void vcpu_thread_join(struct vcpu_thread *thread)
+{
+	pthread_join(thread->thread, NULL);
+	thread->vcpu->run->immediate_exit = 0;
+	fclose(thread->vcpu->out);
+	thread->vcpu->out = stdout;
+	printf("vcpu %u:\n%s", thread->vcpu->id, thread->lines);
+	free(thread->lines);
+}
+
 static void ignore_signal(int number)
 {
 	(void)number;
@@ -595,14 +664,6 @@ bool wait_for(const volatile uint32_t *value, uint32_t wanted)
 			sleep_ms(1);
 	}
 	return *value >= wanted;
-}
-
-void print_bytes(const void *data, size_t size)
-{
-	const uint8_t *bytes = data;
-
-	for (size_t i = 0; i < size; i++)
-		printf(" %02x", bytes[i]);
 }
 
 void print_dump(const void *data, size_t size)

@@ -13,9 +13,11 @@
 #define VM_H
 
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 // Where things are in the guest.  The names are assembler symbols as well.
 #define GUEST_CONSTANTS(X)                                                                         \
@@ -99,6 +101,7 @@ struct vcpu {
 	unsigned int id;
 	int fd;
 	struct kvm_run *run;
+	FILE *out;      // where its lines go: stdout, or what the program sets
 	uint8_t answer; // the next byte that vcpu_answer() gives
 	// If set: told of each exit by the two functions that play, before the exit is printed.
 	// Returns whether it shall be.
@@ -217,6 +220,19 @@ void catch_signal(int number, void (*handler)(int number));
 void sleep_ms(unsigned int ms);
 // Is `*value` at least `wanted` within ten seconds?
 bool wait_for(const volatile uint32_t *value, uint32_t wanted);
+
+// Runs a vcpu in a thread of its own with vcpu_play(), its lines kept until the thread is joined,
+// which prints them after a heading.  A vcpu that does not come to its end is stopped by
+// vcpu_thread_stop().  vcpus that wait for their start are run again after EAGAIN.
+struct vcpu_thread {
+	struct vcpu *vcpu;
+	pthread_t thread;
+	char *lines;
+	size_t size;
+};
+void vcpu_thread_start(struct vcpu_thread *thread, struct vcpu *vcpu);
+void vcpu_thread_stop(struct vcpu_thread *thread);
+void vcpu_thread_join(struct vcpu_thread *thread);
 
 // Prints bytes as " 01 02 ..."; the second form as lines of 16 with offsets.
 void print_bytes(const void *data, size_t size);
