@@ -88,6 +88,9 @@ struct control_ops {
 	int (*tsc_set)(struct control *ctl, uint16_t domid, uint32_t khz);
 	int (*tsc_get)(struct control *ctl, uint16_t domid, uint32_t *khz);
 
+	/* The host's own TSC frequency (XEN_SYSCTL_physinfo). */
+	int (*host_tsc_khz)(struct control *ctl, uint32_t *khz);
+
 	/* The leaves that Xen can give an HVM guest on this host (hvm_default). *n: in capacity,
 	 * out count; -ENOBUFS when it does not fit. */
 	int (*cpuid_host)(struct control *ctl, struct control_cpuid *leaves, uint32_t *n);

@@ -1,7 +1,6 @@
 /* The direct control plane: opening it, its table, and what is one call on a domain or a vcpu. */
 #include "libkvmxen/xen/direct_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,19 +150,16 @@ static int tsc_set(struct control *ctl, uint16_t domid, uint32_t khz)
 
 static int tsc_get(struct control *ctl, uint16_t domid, uint32_t *khz)
 {
-	xc_interface *xc = direct_xc(ctl);
 	uint32_t mode, incarnation;
 	uint64_t elapsed;
-	xc_physinfo_t host = {0};
 	int rc;
 
-	rc = direct_result(xc_domain_get_tsc_info(xc, domid, &mode, &elapsed, khz, &incarnation));
+	rc = direct_result(
+		xc_domain_get_tsc_info(direct_xc(ctl), domid, &mode, &elapsed, khz, &incarnation));
 	if (rc < 0 || *khz)
 		return rc;
 	/* Xen does not name the frequency of a native TSC: it is the host's. */
-	rc = direct_result(xc_physinfo(xc, &host));
-	*khz = host.cpu_khz;
-	return rc;
+	return direct_host_tsc_khz(ctl, khz);
 }
 
 static int vcpu_info(struct control *ctl, uint16_t domid, uint32_t vcpu,
@@ -214,6 +210,7 @@ static const struct control_ops direct_control_ops = {
 	.domain_subscribe = domain_subscribe,
 	.tsc_set = tsc_set,
 	.tsc_get = tsc_get,
+	.host_tsc_khz = direct_host_tsc_khz,
 	.cpuid_host = direct_cpuid_host,
 	.cpuid_set = direct_cpuid_set,
 	.monitor_open = direct_monitor_open,
@@ -229,21 +226,6 @@ static const struct control_ops direct_control_ops = {
 	.version = version,
 	.close = control_close,
 };
-
-static int read_version(struct direct_control *direct)
-{
-	xen_extraversion_t extra = "";
-	int v, n;
-
-	v = direct_result(xc_version(direct->xc, XENVER_version, NULL));
-	if (v < 0)
-		return v;
-	n = snprintf(direct->version, sizeof(direct->version), "%d.%d", v >> 16, v & 0xffff);
-	if (xc_version(direct->xc, XENVER_extraversion, extra) >= 0)
-		snprintf(direct->version + n, sizeof(direct->version) - n, "%.*s",
-			 (int)sizeof(extra), extra);
-	return 0;
-}
 
 /* Does Xen let this domain use the control plane, in the version that was built in? */
 static int try_control(struct direct_control *direct)
@@ -273,7 +255,8 @@ int direct_control_open(struct control **ctl)
 	if (rc)
 		goto out_free;
 	direct->base.ops = &direct_control_ops;
-	rc = read_version(direct);
+	rc = direct_result(
+		direct_version_running(direct->xc, direct->version, sizeof(direct->version)));
 	if (!rc)
 		rc = try_control(direct);
 	if (rc)

@@ -99,6 +99,7 @@ int direct_evtchn_unmask(struct event_channels *evtchn, uint32_t local);
 int direct_domain_set_name(struct control *ctl, uint16_t domid, const uint8_t handle[16],
 			   const char *name);
 
+int direct_host_tsc_khz(struct control *ctl, uint32_t *khz);
 int direct_cpuid_host(struct control *ctl, struct control_cpuid *leaves, uint32_t *n);
 int direct_cpuid_set(struct control *ctl, uint16_t domid, const struct control_cpuid *leaves,
 		     uint32_t n);

@@ -1,5 +1,6 @@
 #include "libkvmxen/xen/direct_version.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* What a domain without Xen's own PV drivers needs of the grant tables: less is refused. */
@@ -15,12 +16,26 @@ const char *direct_version_built_for(void)
 #elif XEN_DOMCTL_INTERFACE_VERSION == 0x16
 	return "4.18";
 #elif XEN_DOMCTL_INTERFACE_VERSION == 0x17
-	return "4.19 or 4.20";
+	return "4.19 to 4.21";
 #elif XEN_DOMCTL_INTERFACE_VERSION == 0x18
-	return "4.21 or 4.22";
+	return "4.22";
 #else
 	return "another version";
 #endif
+}
+
+int direct_version_running(xc_interface *xc, char *text, size_t size)
+{
+	xen_extraversion_t extra = "";
+	int v;
+
+	v = xc_version(xc, XENVER_version, NULL);
+	if (v < 0)
+		return v;
+	if (xc_version(xc, XENVER_extraversion, extra) < 0)
+		extra[0] = '\0';
+	snprintf(text, size, "%d.%d%.*s", v >> 16, v & 0xffff, (int)sizeof(extra), extra);
+	return 0;
 }
 
 /* Xen accepts a few sets only; these two exist in every release. */

@@ -16,6 +16,9 @@
 /* The releases whose control interface this was built for, such as "4.17", for messages. */
 const char *direct_version_built_for(void);
 
+/* The version of the Xen that runs, such as "4.17.7" (any version tells): 0, or -1 with errno. */
+int direct_version_running(xc_interface *xc, char *text, size_t size);
+
 /* XEN_DOMCTL_createdomain's argument. */
 void direct_version_createdomain(struct xen_domctl_createdomain *create,
 				 const struct domain_config *config);

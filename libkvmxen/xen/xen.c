@@ -1,6 +1,6 @@
+#include "libkvmxen/xen/direct_private.h"
 #include "libkvmxen/xen/direct_version.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
@@ -18,11 +18,23 @@ static bool exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
+static const char *running(char *text, size_t size)
+{
+	xc_interface *xc;
+	int rc = direct_xc_open(&xc);
+
+	if (rc)
+		return "of another version";
+	rc = direct_version_running(xc, text, size);
+	xc_interface_close(xc);
+	return rc < 0 ? "of another version" : text;
+}
+
 static int say_why(int rc)
 {
 	static const char *const files[] = {"/dev/xen/privcmd", "/dev/xen/evtchn"};
 	const char *file = files[exists(files[0])];
-	char reason[128];
+	char reason[128], version[32];
 
 	switch (rc) {
 	case -ENOENT:
@@ -44,9 +56,9 @@ static int say_why(int rc)
 			      "another one");
 		return -EACCES;
 	case -EPROTO:
-		message_error("this kvmxen was built for the control interface of Xen %s, which "
-			      "is not the one that runs here",
-			      direct_version_built_for());
+		message_error("this kvmxen was built for the control interface of Xen %s, and Xen "
+			      "%s runs here",
+			      direct_version_built_for(), running(version, sizeof(version)));
 		return -EPROTO;
 	default:
 		message_error("Xen cannot be opened: %s", strerror_r(-rc, reason, sizeof(reason)));

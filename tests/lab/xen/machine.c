@@ -99,7 +99,8 @@ static uint8_t *put_record(uint8_t *at, uint16_t typecode, const void *body, uin
 	struct hvm_save_descriptor d = {.typecode = typecode, .length = len};
 
 	memcpy(at, &d, sizeof(d));
-	memcpy(at + sizeof(d), body, len);
+	if (len)
+		memcpy(at + sizeof(d), body, len);
 	return at + sizeof(d) + len;
 }
 

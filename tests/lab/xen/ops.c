@@ -40,6 +40,7 @@
 	X(triple_fault)                                                                            \
 	X(monitor)                                                                                 \
 	X(evtchn)                                                                                  \
+	X(threads)                                                                                 \
 	X(nothing_left)
 
 static const struct {
