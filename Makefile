@@ -13,7 +13,7 @@ CC      ?= gcc
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unused-parameter
 ALL_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fvisibility=hidden -fPIC -pthread \
-	-I. -Iinclude $(CFLAGS)
+	-DKVMXEN_VERSION='"$(VERSION)"' -I. -Iinclude $(CFLAGS)
 XEN_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn -lxendevicemodel -lxentoolcore -lxentoollog -lxenstore
 
 quiet = @printf '  %-7s %s\n' '$(1)' '$(2)';
@@ -22,19 +22,55 @@ LIB_SRCS := $(sort $(wildcard libkvmxen/*.c libkvmxen/*/*.c))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/obj/%.o)
 
 .PHONY: all
-all: $(BUILD)/libkvmxen.so $(BUILD)/libkvmxen.a $(BUILD)/kvmxen
+all: $(BUILD)/kvmxen $(BUILD)/libkvmxen-preload.so $(BUILD)/libkvmxen.so $(BUILD)/libkvmxen.a $(BUILD)/kvmxen-janitor \
+	$(BUILD)/kvmxen.pc
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(call quiet,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call quiet,CC,$<)$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libkvmxen.a: $(LIB_OBJS)
 	$(call quiet,AR,$@)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/$(SONAME): $(LIB_OBJS) libkvmxen/libkvmxen.map
 	$(call quiet,LD,$@)$(CC) -shared -pthread -Wl,-soname,$(SONAME) -Wl,--version-script=libkvmxen/libkvmxen.map \
-		-Wl,-z,defs $(LDFLAGS) -o $@ $(LIB_OBJS) $(XEN_LIBS) -ldl
+		-Wl,-z,defs $(LDFLAGS) -o $@ $(LIB_OBJS) $(XEN_LIBS)
 $(BUILD)/libkvmxen.so: $(BUILD)/$(SONAME)
 	@ln -sf $(SONAME) $@
+
+# The shim finds the library beside itself, wherever both are.
+$(BUILD)/obj/tools/preload.o: EXTRA_CFLAGS = -U_FILE_OFFSET_BITS
+$(BUILD)/libkvmxen-preload.so: $(BUILD)/obj/tools/preload.o $(BUILD)/libkvmxen.so
+	$(call quiet,LD,$@)$(CC) -shared -pthread -Wl,-z,defs -Wl,-rpath,'$$ORIGIN' $(LDFLAGS) -o $@ $< -L$(BUILD) -lkvmxen
+
+TOOL_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tools/kvmxen-janitor.c tools/preload.c,$(wildcard tools/*.c)))
+$(TOOL_OBJS): EXTRA_CFLAGS = -DKVMXEN_SHIM_PLACES='".","..","../$(notdir $(LIBDIR))"'
+$(BUILD)/kvmxen: $(TOOL_OBJS) $(BUILD)/libkvmxen.a
+	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS)
+$(BUILD)/kvmxen-janitor: $(BUILD)/obj/tools/kvmxen-janitor.o $(BUILD)/libkvmxen.a
+	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS)
+
+$(BUILD)/kvmxen.pc: Makefile
+	@mkdir -p $(@D)
+	$(call quiet,GEN,$@)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
+		'Name: kvmxen' 'Description: the Linux KVM API on a Xen host' 'Version: $(VERSION)' \
+		'Libs: -L$${libdir} -lkvmxen' 'Cflags: -I$${includedir}' > $@
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/kvmxen $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/kvmxen
+	install -m 755 $(BUILD)/kvmxen $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/kvmxen-janitor $(DESTDIR)$(LIBDIR)/kvmxen/
+	install -m 755 $(BUILD)/$(SONAME) $(BUILD)/libkvmxen-preload.so $(DESTDIR)$(LIBDIR)/
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libkvmxen.so
+	install -m 644 $(BUILD)/libkvmxen.a $(DESTDIR)$(LIBDIR)/
+	install -m 644 $(BUILD)/kvmxen.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
+	install -m 644 include/kvmxen/*.h $(DESTDIR)$(PREFIX)/include/kvmxen/
+
+-include tests/unit/unit.mk tests/lab/xen/ops.mk tests/lab/programs/programs.mk
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/tsan $(BUILD)/tests $(BUILD)/kvmxen* $(BUILD)/libkvmxen*
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -29,8 +29,9 @@ static void say(const char *format, va_list args)
 	if (length > (int)sizeof line - 2)
 		length = sizeof line - 2;
 	line[length] = '\n';
-	if (write(STDERR_FILENO, line, length + 1) < 0)
-		; /* nowhere left to complain */
+	if (write(STDERR_FILENO, line, length + 1) < 0) {
+		/* nowhere left to complain */
+	}
 	errno = saved;
 }
 

@@ -18,6 +18,9 @@ long system_get_supported_cpuid(void *user);
 long system_get_emulated_cpuid(void *user);
 long system_get_msrs(void *user);
 
+/* The XSAVE components that KVM_GET_SUPPORTED_CPUID offers. */
+uint64_t system_xcr0(void);
+
 /* machine/vcpu_registers.c */
 long vcpu_get_regs(struct vcpu *vcpu, struct kvm_regs *regs);
 long vcpu_set_regs(struct vcpu *vcpu, const struct kvm_regs *regs);
@@ -68,7 +71,6 @@ long vm_set_boot_cpu_id(struct vm *vm, unsigned long id);
 long vm_get_clock(struct vm *vm, struct kvm_clock_data *clock);
 long vm_set_clock(struct vm *vm, const struct kvm_clock_data *clock);
 long vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap);
-long vm_get_nr_mmu_pages(struct vm *vm);
 long vm_set_nr_mmu_pages(struct vm *vm, unsigned long pages);
 
 #endif

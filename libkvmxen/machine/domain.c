@@ -281,3 +281,12 @@ void domain_end(struct vm *vm, bool keep_content)
 	janitor_forget(vm->handle);
 	atomic_store(&vm->phase, VM_GONE);
 }
+
+void domain_abandon(struct vm *vm)
+{
+	if (!vm_live(vm))
+		return;
+	atomic_store(&vm->phase, VM_GONE);
+	CONTROL(vm, domain_set_name, vm->handle, NULL);
+	CONTROL(vm, domain_destroy);
+}

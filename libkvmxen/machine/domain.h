@@ -14,4 +14,7 @@ int domain_make(struct vm *vm);
  * ordinary memory. No vcpu is in KVM_RUN. */
 void domain_end(struct vm *vm, bool keep_content);
 
+/* The process is about to end: the domain goes, nothing else is touched. */
+void domain_abandon(struct vm *vm);
+
 #endif

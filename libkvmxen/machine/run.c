@@ -242,7 +242,8 @@ static int look_idle(struct run *r, long *rc)
 	if (world_slot_state(vcpu) == STATE_IOREQ_READY)
 		return 0;
 	if (ops->domain_info(vm->xen.ctl, vm->domid, &info) != 0 || info.dying) {
-		message_error("KVM_RUN: domain %u is gone: somebody destroyed it", vm->domid);
+		if (vm_live(vm))
+			message_error("KVM_RUN: domain %u is gone: somebody destroyed it", vm->domid);
 		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
 		return 1;
 	}

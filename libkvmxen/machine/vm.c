@@ -2,14 +2,54 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "libkvmxen/ioctl/fd.h"
+#include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/domain.h"
 #include "libkvmxen/machine/vcpu.h"
 #include "libkvmxen/message.h"
 
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct vm *all;
+
+static void enlist(struct vm *vm)
+{
+	pthread_mutex_lock(&all_lock);
+	vm->next = all;
+	all = vm;
+	pthread_mutex_unlock(&all_lock);
+}
+
+static void delist(const struct vm *vm)
+{
+	struct vm **at;
+
+	pthread_mutex_lock(&all_lock);
+	for (at = &all; *at; at = &(*at)->next)
+		if (*at == vm) {
+			*at = vm->next;
+			break;
+		}
+	pthread_mutex_unlock(&all_lock);
+}
+
+/* A VMM that exits without closing its VM: its threads may still be in KVM_RUN, so nothing is taken
+ * apart, but the domain goes now and not a moment after the process. */
+__attribute__((destructor)) static void at_exit(void)
+{
+	struct vm *vm;
+
+	for (vm = all; vm; vm = vm->next) {
+		if (vm->owner != fd_process())
+			continue;
+		stats_write(vm);
+		domain_abandon(vm);
+	}
+}
+
 struct vm *vm_create(unsigned long type)
 {
+	static const struct kvm_clock_data zero;
 	struct vm *vm;
 	int rc;
 
@@ -24,7 +64,8 @@ struct vm *vm_create(unsigned long type)
 	atomic_init(&vm->refs, 1);
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_mutex_init(&vm->arm_lock, NULL);
-	vm->owner = getpid();
+	vm->owner = fd_process();
+	vm_set_clock(vm, &zero);
 	rc = xen_open(&vm->xen);
 	if (rc == 0)
 		rc = worker_create(&vm->worker);
@@ -34,8 +75,10 @@ struct vm *vm_create(unsigned long type)
 	if (rc < 0)
 		goto no_memory;
 	rc = interrupts_init(vm);
-	if (rc == 0)
+	if (rc == 0) {
+		enlist(vm);
 		return vm;
+	}
 	memory_destroy(vm, false);
 no_memory:
 	worker_destroy(vm->worker);
@@ -55,6 +98,10 @@ static void vm_destroy(struct vm *vm)
 	unsigned count = atomic_load(&vm->vcpu_count), i;
 	bool live = vm_live(vm);
 
+	delist(vm);
+	/* A child of the VMM's process has a copy of the library's state and none of the VM. */
+	if (vm->owner != fd_process())
+		return;
 	stats_write(vm);
 	interrupts_destroy(vm);
 	if (live)

@@ -42,7 +42,7 @@ enum vm_phase {
 struct vm {
 	atomic_uint refs; /* the VM fd and each vcpu fd hold one */
 	pthread_mutex_t lock;
-	pid_t owner; /* ioctls of another process get EIO, as KVM's check of the mm */
+	unsigned owner; /* fd_process() of its maker: another gets EIO, as KVM's check of the mm */
 	struct xen xen;
 
 	_Atomic enum vm_phase phase;
@@ -72,7 +72,7 @@ struct vm {
 	uint32_t tsc_khz;      /* 0: the host's own */
 	uint64_t tss_address, identity_map_address;
 	uint32_t boot_cpu_id;
-	void *private; /* machine/domain.c */
+	struct vm *next;       /* machine/vm.c: all VMs of this process */
 };
 
 /* Bits of vm->work. */

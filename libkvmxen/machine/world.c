@@ -70,14 +70,15 @@ static bool at_rest(struct vcpu *vcpu, bool *halted)
 	return *halted;
 }
 
-/* A domain that shut down (triple fault, all vcpus halted for good) runs nothing at all. */
-static bool domain_ended(struct vm *vm, bool *gone)
+/* A domain that shut down (triple fault, all vcpus halted for good) or that `xl pause` holds runs
+ * nothing at all, and what was armed waits for it. */
+static bool domain_still(struct vm *vm, bool *gone)
 {
 	struct domain_info info;
 	int rc = vm->xen.ctl->ops->domain_info(vm->xen.ctl, vm->domid, &info);
 
 	*gone = rc != 0 || info.dying;
-	return *gone || info.shutdown;
+	return *gone || info.shutdown || info.paused;
 }
 
 int world_park(struct vcpu *vcpu)
@@ -99,14 +100,14 @@ int world_park(struct vcpu *vcpu)
 		if (round % 16 == 0) {
 			rc = world_arm(vm);
 			if (rc < 0)
-				return domain_ended(vm, &gone) ? 1 : rc;
+				return domain_still(vm, &gone) ? 1 : rc;
 			ops->context_get_one(vm->xen.ctl, vm->domid, HVM_SAVE_CODE(CPU),
 					     vcpu->index, &cpu, sizeof cpu);
 		}
 		if (at_rest(vcpu, &halted))
 			return halted ? 1 : 0;
 		if (round >= 2) {
-			if (domain_ended(vm, &gone))
+			if (domain_still(vm, &gone))
 				return 1;
 			pause_us(round < 20 ? 50 : 500);
 		} else {
@@ -151,7 +152,7 @@ static int wait_for_rest(struct vm *vm)
 			i++;
 			continue;
 		}
-		if (domain_ended(vm, &gone))
+		if (domain_still(vm, &gone))
 			return 0;
 		if (++round % 200 == 0) {
 			if (now_ms() > limit) {

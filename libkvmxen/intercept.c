@@ -1,0 +1,43 @@
+#include "libkvmxen/intercept.h"
+
+#include <errno.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+#include "include/kvmxen/kvmxen.h"
+#include "libkvmxen/ioctl/fd.h"
+#include "libkvmxen/machine/memory.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+_Static_assert((int)INTERCEPT_MUNMAP == (int)MEMORY_MUNMAP, "one list");
+_Static_assert((int)INTERCEPT_MREMAP == (int)MEMORY_MREMAP, "one list");
+
+EXPORT bool kvmxen_memory_intercept(enum intercept_call call, void *address, size_t length,
+				    int argument, long *result)
+{
+	return memory_intercept((enum memory_call)call, address, length, argument, result);
+}
+
+EXPORT void kvmxen_forget(unsigned first, unsigned last)
+{
+	if (first == last)
+		fd_forget((int)first);
+	else
+		fd_forget_range(first, last);
+}
+
+EXPORT bool kvmxen_is_generic(unsigned long request)
+{
+	return request == FIOCLEX || request == FIONCLEX || request == FIONBIO ||
+	       request == FIOASYNC;
+}
+
+EXPORT int kvmxen_memory_release(void *address, size_t length)
+{
+	long result = 0;
+
+	if (memory_intercept(MEMORY_MUNMAP, address, length, 0, &result))
+		return (int)result;
+	return 0;
+}

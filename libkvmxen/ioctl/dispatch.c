@@ -1,0 +1,145 @@
+/*
+ * dispatch: the library's entry points; arguments in, handler, arguments out.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+#include "include/kvmxen/kvmxen.h"
+#include "libkvmxen/ioctl/copy.h"
+#include "libkvmxen/ioctl/create.h"
+#include "libkvmxen/ioctl/fd.h"
+#include "libkvmxen/ioctl/table.h"
+#include "libkvmxen/machine/vcpu.h"
+#include "libkvmxen/message.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+static long unknown(const struct file *file, unsigned long request, const struct ioctl_row *row)
+{
+	message_refused("%s (%#lx): %s", row ? row->name : "ioctl", request,
+			row ? row->reason : "unknown on this kind of descriptor");
+	return file->kind == FD_VM ? -ENOTTY : -EINVAL;
+}
+
+static long with_struct(const struct ioctl_row *row, void *object, void *user)
+{
+	/* As large as the largest, on the stack: no allocation, whatever the ioctl. */
+	uint8_t argument[IOCTL_STRUCT_MAX] __attribute__((aligned(64)));
+	size_t size = _IOC_SIZE(row->request);
+	long rc;
+
+	/* Even a pure read goes in first: some say in the structure what they want. */
+	if (_IOC_DIR(row->request) & _IOC_WRITE) {
+		if (copy_in(argument, user, size))
+			return -EFAULT;
+	} else {
+		memset(argument, 0, size);
+	}
+	rc = row->handler(object, argument);
+	if (rc >= 0 && (_IOC_DIR(row->request) & _IOC_READ) && copy_out(user, argument, size))
+		return -EFAULT;
+	return rc;
+}
+
+static long call(const struct ioctl_row *row, void *object, void *argument)
+{
+	switch (row->argument) {
+	case ARGUMENT_ZERO:
+		return argument ? -EINVAL : row->handler(object, NULL);
+	case ARGUMENT_STRUCT:
+		return with_struct(row, object, argument);
+	default:
+		return row->handler(object, argument);
+	}
+}
+
+static long on_vcpu(const struct ioctl_row *row, struct vcpu *vcpu, void *argument)
+{
+	long rc;
+
+	/* KVM's own rule: one ioctl of a vcpu at a time, the running KVM_RUN included. */
+	pthread_mutex_lock(&vcpu->mutex);
+	rc = call(row, vcpu, argument);
+	pthread_mutex_unlock(&vcpu->mutex);
+	return rc;
+}
+
+static bool foreign_process(const struct file *file)
+{
+	const struct vm *vm = file->kind == FD_VM ? file->object : NULL;
+
+	if (file->kind == FD_VCPU)
+		vm = ((const struct vcpu *)file->object)->vm;
+	return vm && vm->owner != fd_process();
+}
+
+/* The request's high half is nothing to the kernel. */
+static long dispatch(struct file *file, unsigned long request, void *argument)
+{
+	const struct ioctl_row *row = ioctl_row(request & 0xffffffff, file->kind);
+
+	if (foreign_process(file)) {
+		message_refused("%s: the VM belongs to the process that made it",
+				row ? row->name : "ioctl");
+		return -EIO;
+	}
+	if (!row || !row->handler)
+		return unknown(file, request, row);
+	if (file->kind == FD_VCPU)
+		return on_vcpu(row, file->object, argument);
+	return call(row, file->object, argument);
+}
+
+static int result(long rc)
+{
+	if (rc >= 0)
+		return (int)rc;
+	errno = (int)-rc;
+	return -1;
+}
+
+EXPORT int kvmxen_open(int flags)
+{
+	return result(create_system_fd(flags));
+}
+
+EXPORT int kvmxen_ioctl(int fd, unsigned long request, void *argument)
+{
+	struct file *file = fd_get(fd);
+	long rc;
+
+	if (!file)
+		return result(-ENOTTY);
+	rc = dispatch(file, request, argument);
+	file_put(file);
+	return result(rc);
+}
+
+EXPORT int kvmxen_close(int fd)
+{
+	if (!fd_is_ours(fd))
+		return result(-EBADF);
+	fd_forget(fd);
+	return close(fd);
+}
+
+EXPORT int kvmxen_owns(int fd)
+{
+	return fd_is_ours(fd);
+}
+
+EXPORT int kvmxen_duplicated(int from, int fd)
+{
+	return result(fd_duplicate(from, fd));
+}
+
+EXPORT const char *kvmxen_version(void)
+{
+	return KVMXEN_VERSION;
+}

@@ -1,0 +1,257 @@
+#include "libkvmxen/ioctl/table.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <linux/kvm.h>
+
+#include "libkvmxen/ioctl/copy.h"
+#include "libkvmxen/ioctl/create.h"
+#include "libkvmxen/ioctl/handlers.h"
+
+/* Handlers have the types of their objects and arguments; the table has one type for all. */
+#define WITH_STRUCT(object_type, handler, struct_type)                                             \
+	static long call_##handler(void *object, void *argument)                                   \
+	{                                                                                          \
+		return handler((struct object_type *)object, (struct_type *)argument);             \
+	}
+#define WITH_VALUE(object_type, handler)                                                           \
+	static long call_##handler(void *object, void *argument)                                   \
+	{                                                                                          \
+		return handler((struct object_type *)object, (unsigned long)argument);             \
+	}
+#define WITH_NOTHING(object_type, handler)                                                         \
+	static long call_##handler(void *object, void *argument)                                   \
+	{                                                                                          \
+		(void)argument;                                                                    \
+		return handler((struct object_type *)object);                                      \
+	}
+#define OF_SYSTEM(handler)                                                                         \
+	static long call_##handler(void *object, void *argument)                                   \
+	{                                                                                          \
+		(void)object;                                                                      \
+		return handler(argument);                                                          \
+	}
+
+static long call_api_version(void *object, void *argument)
+{
+	return KVM_API_VERSION;
+}
+
+static long call_mmap_size(void *object, void *argument)
+{
+	return VCPU_MMAP_SIZE;
+}
+
+static long call_check_extension(void *object, void *argument)
+{
+	return capability_value((unsigned long)argument);
+}
+
+/* The routing table's tail follows the header: copied here, checked there. */
+static long call_set_gsi_routing(void *object, void *user)
+{
+	struct kvm_irq_routing head;
+	struct kvm_irq_routing_entry *entries = NULL;
+	long rc;
+
+	if (copy_in(&head, user, sizeof head))
+		return -EFAULT;
+	if (head.nr > 4096 || head.flags)
+		return -EINVAL;
+	if (head.nr) {
+		entries = calloc(head.nr, sizeof *entries);
+		if (!entries)
+			return -ENOMEM;
+		if (copy_in(entries, (char *)user + sizeof head, head.nr * sizeof *entries)) {
+			free(entries);
+			return -EFAULT;
+		}
+	}
+	rc = interrupts_set_gsi_routing(object, head.nr, head.flags, entries);
+	free(entries);
+	return rc;
+}
+
+WITH_VALUE(vm, create_vcpu_fd)
+OF_SYSTEM(create_vm_fd)
+OF_SYSTEM(system_get_msr_index_list)
+OF_SYSTEM(system_get_msr_feature_index_list)
+OF_SYSTEM(system_get_supported_cpuid)
+OF_SYSTEM(system_get_emulated_cpuid)
+OF_SYSTEM(system_get_msrs)
+OF_SYSTEM(system_get_mce_cap)
+
+WITH_STRUCT(vm, memory_set_user_region, struct kvm_userspace_memory_region)
+WITH_STRUCT(vm, memory_get_dirty_log, struct kvm_dirty_log)
+WITH_STRUCT(vm, memory_clear_dirty_log, struct kvm_clear_dirty_log)
+WITH_NOTHING(vm, interrupts_create_irqchip)
+WITH_NOTHING(vm, interrupts_create_pit)
+WITH_STRUCT(vm, interrupts_create_pit2, struct kvm_pit_config)
+WITH_STRUCT(vm, interrupts_get_irqchip, struct kvm_irqchip)
+WITH_STRUCT(vm, interrupts_set_irqchip, struct kvm_irqchip)
+WITH_STRUCT(vm, interrupts_get_pit2, struct kvm_pit_state2)
+WITH_STRUCT(vm, interrupts_set_pit2, struct kvm_pit_state2)
+WITH_STRUCT(vm, interrupts_get_pit, struct kvm_pit_state)
+WITH_STRUCT(vm, interrupts_set_pit, struct kvm_pit_state)
+WITH_STRUCT(vm, interrupts_reinject_control, struct kvm_reinject_control)
+WITH_STRUCT(vm, interrupts_irq_line, struct kvm_irq_level)
+WITH_STRUCT(vm, interrupts_irq_line_status, struct kvm_irq_level)
+WITH_STRUCT(vm, interrupts_signal_msi, struct kvm_msi)
+WITH_STRUCT(vm, interrupts_irqfd, struct kvm_irqfd)
+WITH_STRUCT(vm, interrupts_ioeventfd, struct kvm_ioeventfd)
+WITH_STRUCT(vm, interrupts_register_coalesced, struct kvm_coalesced_mmio_zone)
+WITH_STRUCT(vm, interrupts_unregister_coalesced, struct kvm_coalesced_mmio_zone)
+WITH_VALUE(vm, vm_set_tss_addr)
+WITH_STRUCT(vm, vm_set_identity_map_addr, uint64_t)
+WITH_VALUE(vm, vm_set_boot_cpu_id)
+WITH_STRUCT(vm, vm_get_clock, struct kvm_clock_data)
+WITH_STRUCT(vm, vm_set_clock, struct kvm_clock_data)
+WITH_STRUCT(vm, vm_enable_cap, struct kvm_enable_cap)
+WITH_VALUE(vm, vm_set_nr_mmu_pages)
+
+WITH_NOTHING(vcpu, vcpu_run)
+WITH_STRUCT(vcpu, vcpu_get_regs, struct kvm_regs)
+WITH_STRUCT(vcpu, vcpu_set_regs, struct kvm_regs)
+WITH_STRUCT(vcpu, vcpu_get_sregs, struct kvm_sregs)
+WITH_STRUCT(vcpu, vcpu_set_sregs, struct kvm_sregs)
+WITH_STRUCT(vcpu, vcpu_get_fpu, struct kvm_fpu)
+WITH_STRUCT(vcpu, vcpu_set_fpu, struct kvm_fpu)
+WITH_STRUCT(vcpu, vcpu_get_xsave, struct kvm_xsave)
+WITH_STRUCT(vcpu, vcpu_set_xsave, struct kvm_xsave)
+WITH_STRUCT(vcpu, vcpu_get_xcrs, struct kvm_xcrs)
+WITH_STRUCT(vcpu, vcpu_set_xcrs, struct kvm_xcrs)
+WITH_STRUCT(vcpu, vcpu_get_debugregs, struct kvm_debugregs)
+WITH_STRUCT(vcpu, vcpu_set_debugregs, struct kvm_debugregs)
+WITH_STRUCT(vcpu, vcpu_get_events, struct kvm_vcpu_events)
+WITH_STRUCT(vcpu, vcpu_set_events, struct kvm_vcpu_events)
+WITH_STRUCT(vcpu, vcpu_get_mp_state, struct kvm_mp_state)
+WITH_STRUCT(vcpu, vcpu_set_mp_state, struct kvm_mp_state)
+WITH_STRUCT(vcpu, vcpu_get_lapic, struct kvm_lapic_state)
+WITH_STRUCT(vcpu, vcpu_set_lapic, struct kvm_lapic_state)
+WITH_STRUCT(vcpu, vcpu_get_msrs, void)
+WITH_STRUCT(vcpu, vcpu_set_msrs, void)
+WITH_STRUCT(vcpu, vcpu_set_cpuid, void)
+WITH_STRUCT(vcpu, vcpu_set_cpuid2, void)
+WITH_STRUCT(vcpu, vcpu_get_cpuid2, void)
+WITH_STRUCT(vcpu, vcpu_set_signal_mask, void)
+WITH_STRUCT(vcpu, vcpu_interrupt, struct kvm_interrupt)
+WITH_NOTHING(vcpu, vcpu_nmi)
+WITH_STRUCT(vcpu, vcpu_translate, struct kvm_translation)
+WITH_NOTHING(vcpu, vcpu_get_tsc_khz)
+WITH_VALUE(vcpu, vcpu_set_tsc_khz)
+WITH_STRUCT(vcpu, vcpu_set_vapic_addr, struct kvm_vapic_addr)
+WITH_STRUCT(vcpu, vcpu_tpr_access_reporting, struct kvm_tpr_access_ctl)
+WITH_STRUCT(vcpu, vcpu_setup_mce, uint64_t)
+WITH_STRUCT(vcpu, vcpu_set_mce, struct kvm_x86_mce)
+
+#define ROW(request, fd, argument, handler) {request, #request, fd, argument, handler, NULL}
+#define ABSENT(request, fd, reason)         {request, #request, fd, ARGUMENT_USER, NULL, reason}
+
+static const struct ioctl_row rows[] = {
+	ROW(KVM_GET_API_VERSION, FD_SYSTEM, ARGUMENT_ZERO, call_api_version),
+	ROW(KVM_CREATE_VM, FD_SYSTEM, ARGUMENT_VALUE, call_create_vm_fd),
+	ROW(KVM_GET_MSR_INDEX_LIST, FD_SYSTEM, ARGUMENT_USER, call_system_get_msr_index_list),
+	ROW(KVM_GET_MSR_FEATURE_INDEX_LIST, FD_SYSTEM, ARGUMENT_USER,
+	    call_system_get_msr_feature_index_list),
+	ROW(KVM_GET_MSRS, FD_SYSTEM, ARGUMENT_USER, call_system_get_msrs),
+	ROW(KVM_CHECK_EXTENSION, FD_SYSTEM, ARGUMENT_VALUE, call_check_extension),
+	ROW(KVM_GET_VCPU_MMAP_SIZE, FD_SYSTEM, ARGUMENT_ZERO, call_mmap_size),
+	ROW(KVM_GET_SUPPORTED_CPUID, FD_SYSTEM, ARGUMENT_USER, call_system_get_supported_cpuid),
+	ROW(KVM_GET_EMULATED_CPUID, FD_SYSTEM, ARGUMENT_USER, call_system_get_emulated_cpuid),
+	ROW(KVM_X86_GET_MCE_CAP_SUPPORTED, FD_SYSTEM, ARGUMENT_STRUCT, call_system_get_mce_cap),
+
+	ROW(KVM_CHECK_EXTENSION, FD_VM, ARGUMENT_VALUE, call_check_extension),
+	ROW(KVM_CREATE_VCPU, FD_VM, ARGUMENT_VALUE, call_create_vcpu_fd),
+	ROW(KVM_SET_USER_MEMORY_REGION, FD_VM, ARGUMENT_STRUCT, call_memory_set_user_region),
+	ROW(KVM_GET_DIRTY_LOG, FD_VM, ARGUMENT_STRUCT, call_memory_get_dirty_log),
+	ROW(KVM_CLEAR_DIRTY_LOG, FD_VM, ARGUMENT_STRUCT, call_memory_clear_dirty_log),
+	ROW(KVM_SET_TSS_ADDR, FD_VM, ARGUMENT_VALUE, call_vm_set_tss_addr),
+	ROW(KVM_SET_IDENTITY_MAP_ADDR, FD_VM, ARGUMENT_STRUCT, call_vm_set_identity_map_addr),
+	ROW(KVM_SET_BOOT_CPU_ID, FD_VM, ARGUMENT_VALUE, call_vm_set_boot_cpu_id),
+	ROW(KVM_CREATE_IRQCHIP, FD_VM, ARGUMENT_IGNORED, call_interrupts_create_irqchip),
+	ROW(KVM_CREATE_PIT, FD_VM, ARGUMENT_IGNORED, call_interrupts_create_pit),
+	ROW(KVM_CREATE_PIT2, FD_VM, ARGUMENT_STRUCT, call_interrupts_create_pit2),
+	ROW(KVM_GET_IRQCHIP, FD_VM, ARGUMENT_STRUCT, call_interrupts_get_irqchip),
+	ROW(KVM_SET_IRQCHIP, FD_VM, ARGUMENT_STRUCT, call_interrupts_set_irqchip),
+	ROW(KVM_GET_PIT2, FD_VM, ARGUMENT_STRUCT, call_interrupts_get_pit2),
+	ROW(KVM_SET_PIT2, FD_VM, ARGUMENT_STRUCT, call_interrupts_set_pit2),
+	ROW(KVM_GET_PIT, FD_VM, ARGUMENT_STRUCT, call_interrupts_get_pit),
+	ROW(KVM_SET_PIT, FD_VM, ARGUMENT_STRUCT, call_interrupts_set_pit),
+	ROW(KVM_REINJECT_CONTROL, FD_VM, ARGUMENT_STRUCT, call_interrupts_reinject_control),
+	ROW(KVM_IRQ_LINE, FD_VM, ARGUMENT_STRUCT, call_interrupts_irq_line),
+	ROW(KVM_IRQ_LINE_STATUS, FD_VM, ARGUMENT_STRUCT, call_interrupts_irq_line_status),
+	ROW(KVM_SET_GSI_ROUTING, FD_VM, ARGUMENT_USER, call_set_gsi_routing),
+	ROW(KVM_SIGNAL_MSI, FD_VM, ARGUMENT_STRUCT, call_interrupts_signal_msi),
+	ROW(KVM_IRQFD, FD_VM, ARGUMENT_STRUCT, call_interrupts_irqfd),
+	ROW(KVM_IOEVENTFD, FD_VM, ARGUMENT_STRUCT, call_interrupts_ioeventfd),
+	ROW(KVM_REGISTER_COALESCED_MMIO, FD_VM, ARGUMENT_STRUCT,
+	    call_interrupts_register_coalesced),
+	ROW(KVM_UNREGISTER_COALESCED_MMIO, FD_VM, ARGUMENT_STRUCT,
+	    call_interrupts_unregister_coalesced),
+	ROW(KVM_GET_CLOCK, FD_VM, ARGUMENT_STRUCT, call_vm_get_clock),
+	ROW(KVM_SET_CLOCK, FD_VM, ARGUMENT_STRUCT, call_vm_set_clock),
+	ROW(KVM_ENABLE_CAP, FD_VM, ARGUMENT_STRUCT, call_vm_enable_cap),
+	ROW(KVM_SET_NR_MMU_PAGES, FD_VM, ARGUMENT_VALUE, call_vm_set_nr_mmu_pages),
+
+	ROW(KVM_RUN, FD_VCPU, ARGUMENT_ZERO, call_vcpu_run),
+	ROW(KVM_GET_REGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_regs),
+	ROW(KVM_SET_REGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_regs),
+	ROW(KVM_GET_SREGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_sregs),
+	ROW(KVM_SET_SREGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_sregs),
+	ROW(KVM_TRANSLATE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_translate),
+	ROW(KVM_INTERRUPT, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_interrupt),
+	ROW(KVM_NMI, FD_VCPU, ARGUMENT_IGNORED, call_vcpu_nmi),
+	ROW(KVM_GET_MSRS, FD_VCPU, ARGUMENT_USER, call_vcpu_get_msrs),
+	ROW(KVM_SET_MSRS, FD_VCPU, ARGUMENT_USER, call_vcpu_set_msrs),
+	ROW(KVM_SET_CPUID, FD_VCPU, ARGUMENT_USER, call_vcpu_set_cpuid),
+	ROW(KVM_SET_CPUID2, FD_VCPU, ARGUMENT_USER, call_vcpu_set_cpuid2),
+	ROW(KVM_GET_CPUID2, FD_VCPU, ARGUMENT_USER, call_vcpu_get_cpuid2),
+	ROW(KVM_SET_SIGNAL_MASK, FD_VCPU, ARGUMENT_USER, call_vcpu_set_signal_mask),
+	ROW(KVM_GET_FPU, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_fpu),
+	ROW(KVM_SET_FPU, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_fpu),
+	ROW(KVM_GET_LAPIC, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_lapic),
+	ROW(KVM_SET_LAPIC, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_lapic),
+	ROW(KVM_GET_VCPU_EVENTS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_events),
+	ROW(KVM_SET_VCPU_EVENTS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_events),
+	ROW(KVM_GET_DEBUGREGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_debugregs),
+	ROW(KVM_SET_DEBUGREGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_debugregs),
+	ROW(KVM_GET_MP_STATE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_mp_state),
+	ROW(KVM_SET_MP_STATE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_mp_state),
+	ROW(KVM_GET_XSAVE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_xsave),
+	ROW(KVM_SET_XSAVE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_xsave),
+	ROW(KVM_GET_XCRS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_xcrs),
+	ROW(KVM_SET_XCRS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_xcrs),
+	ROW(KVM_GET_TSC_KHZ, FD_VCPU, ARGUMENT_IGNORED, call_vcpu_get_tsc_khz),
+	ROW(KVM_SET_TSC_KHZ, FD_VCPU, ARGUMENT_VALUE, call_vcpu_set_tsc_khz),
+	ROW(KVM_SET_VAPIC_ADDR, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_vapic_addr),
+	ROW(KVM_TPR_ACCESS_REPORTING, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_tpr_access_reporting),
+	ROW(KVM_X86_SETUP_MCE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_setup_mce),
+	ROW(KVM_X86_SET_MCE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_mce),
+
+	ABSENT(KVM_SET_GUEST_DEBUG, FD_VCPU, "not done yet"),
+	ABSENT(KVM_SMI, FD_VCPU, "Xen's HVM guests have no SMM"),
+	ABSENT(KVM_KVMCLOCK_CTRL, FD_VCPU, "no kvmclock: Xen cannot intercept its MSRs"),
+	ABSENT(KVM_GET_NESTED_STATE, FD_VCPU, "Xen has no state API for nested guests"),
+	ABSENT(KVM_SET_NESTED_STATE, FD_VCPU, "Xen has no state API for nested guests"),
+	ABSENT(KVM_XEN_HVM_CONFIG, FD_VM, "a guest's Xen hypercalls go to the real Xen"),
+	ABSENT(KVM_X86_SET_MSR_FILTER, FD_VM, "Xen tells no device model of MSR accesses"),
+	ABSENT(KVM_RESET_DIRTY_RINGS, FD_VM, "Xen has a dirty bitmap and no ring"),
+};
+
+const struct ioctl_row *ioctl_rows(size_t *count)
+{
+	*count = sizeof rows / sizeof *rows;
+	return rows;
+}
+
+const struct ioctl_row *ioctl_row(unsigned long request, enum fd_kind fd)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (rows[i].request == request && rows[i].fd == fd)
+			return &rows[i];
+	return NULL;
+}
