@@ -20,6 +20,8 @@ long system_get_msrs(void *user);
 
 /* The XSAVE components that KVM_GET_SUPPORTED_CPUID offers. */
 uint64_t system_xcr0(void);
+/* Whether Xen's guests have XSAVE on this host: without it there is no CPU_XSAVE record. */
+bool system_has_xsave(void);
 
 /* machine/vcpu_registers.c */
 long vcpu_get_regs(struct vcpu *vcpu, struct kvm_regs *regs);

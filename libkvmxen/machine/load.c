@@ -7,6 +7,7 @@
 
 #include "libkvmxen/convert/convert.h"
 #include "libkvmxen/convert/image.h"
+#include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/world.h"
 #include "libkvmxen/message.h"
 
@@ -238,7 +239,7 @@ static int add_late(struct image *image, struct vcpu *vcpu, struct vcpu_records 
 		return -ENOMEM;
 	mtrr_record_from_state(&r->mtrr, r->view);
 	image_add(image, HVM_SAVE_CODE(MTRR), vcpu->index, &r->mtrr, sizeof r->mtrr);
-	length = xsave_record_from_state(area, XSAVE_RECORD_MAX, r->view);
+	length = system_has_xsave() ? xsave_record_from_state(area, XSAVE_RECORD_MAX, r->view) : 0;
 	if (length)
 		image_add(image, CPU_XSAVE_CODE, vcpu->index, area, length);
 	tsc_adjust_record_from_state(&r->tsc_adjust, r->view);

@@ -1,12 +1,17 @@
 /*
  * memory_private: what the files of memory share.
  *
- *	memory.c            the object, the ioctls, when a flush happens
+ *	memory.c            the object, KVM_SET_USER_MEMORY_REGION, when a flush happens
  *	memory_slots.c      the table of slots and its snapshots
  *	memory_plan.c       which frame each gfn should show: owners, copies, holes
- *	memory_vma.c        the VMM's address space: what is mapped where, moving it aside
- *	memory_back.c       chunks: putting frames under VMM memory, and taking them away again
  *	memory_flush.c      making the p2m agree with the plan
+ *	memory_frames.c     the domain's frames: getting, moving, typing, giving back
+ *	memory_chunk.c      which frames are mapped where
+ *	memory_back.c       putting frames under VMM memory, and taking them away again
+ *	memory_vma.c        the VMM's address space: what is mapped, moving it aside, copying it
+ *	memory_alias.c      copies of pages that several slots show
+ *	memory_dirty.c      the log of written pages
+ *	memory_intercept.c  what the VMM does to its own address space
  *
  * Everything here is guarded by vm->memory.lock but the snapshot, which readers use without a lock.
  */
@@ -35,6 +40,7 @@ struct slot {
 	uint32_t id, flags; /* KVM_MEM_* */
 	uint64_t gfn, pages;
 	uintptr_t hva;
+	atomic_ulong *dirty; /* with KVM_MEM_LOG_DIRTY_PAGES: a bit for each page, see memory_dirty.c */
 };
 
 /* An immutable table, sorted by gfn. */
@@ -61,7 +67,7 @@ void slots_leave(struct memory_private *p);
 void slots_retire(struct memory_private *p, void *data);
 void slots_free(struct memory_private *p);
 
-/* --- frames --- */
+/* --- frames: memory_frames.c --- */
 
 /* A frame, as we know it in the p2m: its gfn, and above that its enum mem_type. */
 #define FRAME_TYPE_SHIFT 56
@@ -87,7 +93,19 @@ static inline bool gfn_is_parked(uint64_t gfn)
 	return gfn >= MEMORY_PARKING_GFN && gfn < MEMORY_PARKING_END;
 }
 
-/* --- chunks: memory_back.c --- */
+/* Sets the domain's limits for that many more frames. */
+int frames_reserve(struct memory_private *p, uint64_t more);
+/* n frames in a row from gfn on, all or none. */
+int frames_populate(struct memory_private *p, uint64_t gfn, uint64_t n);
+void frames_release(struct memory_private *p, uint64_t gfn, uint64_t n);
+/* Moves n writable frames in a row. *moved: how many went, after a failure too. */
+int frames_move(struct memory_private *p, uint64_t from, uint64_t to, uint32_t n, uint32_t *moved);
+/* Changes the type of n frames in a row. On failure they are all writable memory. */
+int frames_type(struct memory_private *p, uint64_t gfn, uint32_t n, enum mem_type from,
+		enum mem_type to);
+int frames_map(struct memory_private *p, void *at, const uint64_t *gfns, uint32_t n, void **out);
+
+/* --- chunks: memory_chunk.c --- */
 
 /* VMM memory under which frames of the domain were put: one foreign mapping, which the kernel does
  * not let anyone split. */
@@ -115,24 +133,32 @@ int chunk_spread(struct chunk *chunk);
 void chunk_set(struct chunk *chunk, uint32_t first, uint32_t n, uint64_t frame);
 /* Stores frames in a row as such again. */
 void chunk_compact(struct chunk *chunk);
+void chunk_free(struct chunk *chunk);
 
 /* Index of the first chunk that ends after hva. */
 size_t chunks_find(const struct memory_private *p, uintptr_t hva);
+/* Room for one more: chunks_insert then cannot fail. 0 or -ENOMEM. */
+int chunks_room(struct memory_private *p);
+void chunks_insert(struct memory_private *p, struct chunk *chunk);
+/* Takes chunk i out of the table; the caller owns it. */
+struct chunk *chunks_take(struct memory_private *p, size_t i);
+/* Is all of [hva, end) backed? */
+bool chunks_cover(const struct memory_private *p, uintptr_t hva, uintptr_t end);
+
+/* --- backing: memory_back.c --- */
+
 /* Puts fresh frames at [gfn, gfn + pages) and under [hva, ...), with the content that is there.
- * None of it is backed yet. What has nothing mapped is left out. slot_id: for messages. */
-int chunks_back(struct memory_private *p, uintptr_t hva, uint64_t gfn, uint64_t pages,
-		uint32_t slot_id);
-/* Gives the VMM ordinary memory in place of chunk i and forgets the chunk; its frames are left to
- * the caller or the domain's end. Content within [skip, skip_end) is not kept. */
-int chunk_unback(struct memory_private *p, size_t i, bool keep_content, uintptr_t skip,
-		 uintptr_t skip_end);
-/* Forgets chunk i; its mapping stays. */
-void chunk_forget(struct memory_private *p, size_t i);
-/* Sets the domain's limits for that many more frames. */
-int frames_reserve(struct memory_private *p, uint64_t more);
-/* n frames in a row from gfn on, all or none. */
-int frames_populate(struct memory_private *p, uint64_t gfn, uint64_t n);
-void frames_release(struct memory_private *p, uint64_t gfn, uint64_t n);
+ * None of it is backed yet. What has nothing accessible mapped is left out. slot_id: for
+ * messages. */
+int back(struct memory_private *p, uintptr_t hva, uint64_t gfn, uint64_t pages, uint32_t slot_id);
+/* Gives the VMM ordinary memory, with the same content, in place of all chunks. The frames stay,
+ * for the domain's end. */
+void unback_all(struct memory_private *p, bool keep_content);
+/* Gives the VMM ordinary memory in [start, end), and Xen its frames. keep: with the content. The
+ * rest of the chunks concerned stays backed. */
+int unback(struct memory_private *p, uintptr_t start, uintptr_t end, bool keep);
+/* Forgets chunks in [start, end) whose mapping somebody has replaced without our knowledge. */
+int back_check(struct memory_private *p, uintptr_t start, uintptr_t end);
 
 /* --- the VMM's address space: memory_vma.c --- */
 
@@ -142,6 +168,7 @@ struct vma {
 	bool readable;
 	bool anonymous; /* private, not of a file: untouched pages read as zeroes */
 	bool foreign;   /* a device's memory, or another domain's: cannot be moved */
+	uint64_t device, inode;
 };
 struct vmas {
 	struct vma *vma;
@@ -178,6 +205,62 @@ struct plan {
 int plan_make(struct plan *plan, const struct slots *slots, bool apic);
 void plan_free(struct plan *plan);
 
+/* --- copies: memory_alias.c --- */
+
+/* A copy of host pages for a slot that does not own them. */
+struct alias {
+	uint64_t page, gfn;
+	uint32_t pages; /* at most CHUNK_PAGES */
+	enum mem_type type;
+	void *map; /* its frames, in the library's own address space */
+};
+
+/* Takes away the copies that the plan does not have. */
+void alias_drop(struct memory_private *p, const struct plan *plan);
+/* Makes those that are missing; their owners are backed. */
+int alias_make(struct memory_private *p, const struct plan *plan);
+int alias_types(struct memory_private *p, enum mem_type type);
+/* Brings all copies up to date. */
+void alias_refresh(struct memory_private *p);
+/* The domain goes: forgets them all. */
+void alias_forget(struct memory_private *p);
+
+/* --- the log: memory_dirty.c --- */
+
+/* How Xen logs for us: not at all, one range, or everything. */
+enum log_mode { LOG_NONE, LOG_RANGE, LOG_ALL };
+
+/* A slot that is logged, and where it was at the last flush: that is what Xen's log is about. */
+struct logged {
+	uint32_t id;
+	uint64_t gfn, pages;
+	atomic_ulong *dirty;
+};
+
+struct dirty_log {
+	enum log_mode mode;
+	struct logged *logged;
+	size_t count, room;
+	uint64_t range_refused; /* Xen would not log a range of so many pages or more */
+};
+
+/* A new, clean map for so many pages, or NULL. */
+atomic_ulong *dirty_map(uint64_t pages);
+/* The mode that the slots as they are now ask for. */
+enum log_mode dirty_wanted(struct memory_private *p);
+/* The type of pages that the guest may not write. Xen does not log everything while pages exist
+ * whose writes are sent to us; so for that time such writes are dropped without a word. */
+enum mem_type dirty_readonly_type(enum log_mode mode);
+/* Adds what Xen has logged to the slots' maps. */
+int dirty_collect(struct memory_private *p);
+/* Ends logging that the slots no longer ask for. */
+int dirty_stop(struct memory_private *p, enum log_mode wanted);
+/* Starts logging, or starts it anew when frames were moved. -EAGAIN: the mode that dirty_wanted
+ * gave does not work, ask again. */
+int dirty_start(struct memory_private *p, enum log_mode wanted, bool moved);
+/* The domain goes. */
+void dirty_forget(struct memory_private *p);
+
 /* --- the object --- */
 
 struct memory_private {
@@ -189,16 +272,42 @@ struct memory_private {
 
 	struct chunk **chunks; /* sorted by hva */
 	size_t chunk_count, chunk_room;
+	uint64_t device, inode; /* of foreign mappings */
+	struct alias *alias;
+	size_t alias_count, alias_room;
 	uint64_t frames;            /* in all chunks and copies */
 	uint64_t limit, pool_bytes; /* what the domain was given so far */
+	struct dirty_log log;
 
 	atomic_bool deferred; /* the worker has been asked to flush */
+
+	/* memory_intercept.c */
+	struct memory_private *next;
+	unsigned users;                /* threads that found it in the list */
+	atomic_ulong lowest, highest;  /* all that was ever in a slot lies between */
+	uintptr_t absent, absent_end;  /* the VMM is about to change what it has here */
+	uint64_t absent_until;         /* CLOCK_MONOTONIC, ms */
 };
+
+/* Every thread that holds vm->memory.lock holds it by these: what it does to the address space then
+ * is ours and not the VMM's (memory_intercept). */
+void memory_lock(struct vm *vm);
+void memory_unlock(struct vm *vm);
 
 /* A flush is due: by the next KVM_RUN, or soon by the worker when the guest runs already. */
 void memory_ask(struct memory_private *p);
+/* The same, some time from now and whether a vcpu runs or not. */
+void memory_ask_later(struct memory_private *p);
 /* memory_flush.c */
 int memory_flush_locked(struct memory_private *p);
+
+/* memory_intercept.c: the list of all memories in this process that have frames somewhere. */
+void memory_enlist(struct memory_private *p);
+/* Returns when no thread uses it any more; the lock is not held. */
+void memory_delist(struct memory_private *p);
+bool memory_listed(const struct memory_private *p);
+/* Until when, at the latest, [start, end) has to be left alone; ends by itself. */
+bool memory_absent(struct memory_private *p, uintptr_t start, uintptr_t end);
 
 /* array: an allocated array of *room elements gets room for one more than count. */
 int memory_grow(void *array, size_t count, size_t *room, size_t size);

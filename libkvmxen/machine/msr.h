@@ -44,6 +44,9 @@ enum msr_home {
 	X(MTRR_PHYSBASE##n, 0x200 + 2 * n, MTRR, mtrr_base, 0, 0)                                  \
 	X(MTRR_PHYSMASK##n, 0x201 + 2 * n, MTRR, mtrr_mask, 0, 0)
 
+/* KVM_CAP_MCE: rows MC0_* to MC31_* below. */
+#define MSR_MCE_BANKS 32
+
 /* X(name, number, home, check, value at reset, flags) */
 #define MSR_TABLE(X)                                                                               \
 	X(TSC, 0x10, TSC, any, 0, MSR_LISTED)                                                      \

@@ -117,6 +117,36 @@ void vcpu_state_set_fpu(struct vcpu_state *state, const struct kvm_fpu *fpu)
 	state->dirty |= STATE_XSAVE;
 }
 
+/* KVM_GET_SREGS shows the injected interrupt as a bit. */
+static void show_interrupt(struct vcpu_state *state)
+{
+	uint8_t vector = state->events.interrupt.nr;
+
+	memset(state->sregs.interrupt_bitmap, 0, sizeof state->sregs.interrupt_bitmap);
+	if (state->events.interrupt.injected && !state->events.interrupt.soft)
+		state->sregs.interrupt_bitmap[vector / 64] = 1ull << (vector % 64);
+}
+
+void vcpu_state_set_events(struct vcpu_state *state, const struct kvm_vcpu_events *events)
+{
+	struct kvm_vcpu_events *to = &state->events;
+
+	to->exception = events->exception;
+	/* Without KVM_CAP_EXCEPTION_PAYLOAD nothing is ever pending beside being injected. */
+	to->exception.pending = 0;
+	to->interrupt.injected = events->interrupt.injected;
+	to->interrupt.nr = events->interrupt.nr;
+	to->interrupt.soft = events->interrupt.soft;
+	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW)
+		to->interrupt.shadow = events->interrupt.shadow;
+	to->nmi.injected = events->nmi.injected;
+	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
+		to->nmi.pending = events->nmi.pending;
+	to->nmi.masked = events->nmi.masked;
+	show_interrupt(state);
+	state->dirty |= STATE_EVENTS;
+}
+
 void vcpu_state_set_sregs(struct vcpu_state *state, const struct kvm_sregs *sregs)
 {
 	const uint64_t old_apic_base = state->sregs.apic_base, old_cr8 = state->sregs.cr8;
@@ -139,10 +169,7 @@ void vcpu_state_set_sregs(struct vcpu_state *state, const struct kvm_sregs *sreg
 		state->dirty |= STATE_EVENTS;
 		break;
 	}
-	memset(state->sregs.interrupt_bitmap, 0, sizeof state->sregs.interrupt_bitmap);
-	if (state->events.interrupt.injected && !state->events.interrupt.soft)
-		state->sregs.interrupt_bitmap[state->events.interrupt.nr / 64] =
-			1ull << (state->events.interrupt.nr % 64);
+	show_interrupt(state);
 	state->dirty |= STATE_SREGS;
 }
 

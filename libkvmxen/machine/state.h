@@ -86,6 +86,8 @@ bool vcpu_state_apic_base_valid(uint64_t value, unsigned physical_bits);
  * interrupt_bitmap queues that interrupt. The parts touched become dirty. */
 void vcpu_state_set_sregs(struct vcpu_state *state, const struct kvm_sregs *sregs);
 void vcpu_state_set_lapic(struct vcpu_state *state, const struct kvm_lapic_state *lapic);
+/* KVM_SET_VCPU_EVENTS: fields that its flags do not name stay. */
+void vcpu_state_set_events(struct vcpu_state *state, const struct kvm_vcpu_events *events);
 /* KVM_GET_FPU and KVM_SET_FPU: the first 512 bytes of xsave. KVM reports no mxcsr and takes none. */
 void vcpu_state_get_fpu(const struct vcpu_state *state, struct kvm_fpu *fpu);
 void vcpu_state_set_fpu(struct vcpu_state *state, const struct kvm_fpu *fpu);

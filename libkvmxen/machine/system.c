@@ -10,6 +10,7 @@
 
 #define MAX_CPUID_ENTRIES 256
 #define MAX_IO_MSRS       256
+#define CPUID1_ECX_XSAVE  (1u << 26)
 #define MCG_CTL_P         (1ull << 8)
 #define MCG_SER_P         (1ull << 24)
 
@@ -127,6 +128,19 @@ uint64_t system_xcr0(void)
 	if (host_leaves(&host, &n) < 0 || cpuid_supported(host, n, entries, &count) < 0)
 		return STATE_XSTATE_FP | STATE_XSTATE_SSE;
 	return cpuid_xcr0(entries, count) | STATE_XSTATE_FP | STATE_XSTATE_SSE;
+}
+
+bool system_has_xsave(void)
+{
+	struct control_cpuid *host;
+	uint32_t n, i;
+
+	if (host_leaves(&host, &n) < 0)
+		return false;
+	for (i = 0; i < n; i++)
+		if (host[i].leaf == 1)
+			return host[i].ecx & CPUID1_ECX_XSAVE;
+	return false;
 }
 
 /* Nothing is emulated that is not supported; but KVM always names these, with no feature in them. */

@@ -11,6 +11,8 @@
 
 #include "tests/lab/xen/check.h"
 
+enum { WAIT_MS = 20000 }; /* the lab's processors are slow, and shared */
+
 static void must(int r, const char *what)
 {
 	if (r >= 0)
@@ -164,6 +166,16 @@ static int64_t now_ms(void)
 	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
 }
 
+bool machine_take(struct machine *m, struct event_channels *evtchn, int port)
+{
+	struct pollfd fd = {.fd = m->d->evtchn_fd(evtchn), .events = POLLIN};
+
+	if (poll(&fd, 1, WAIT_MS) != 1 || m->d->evtchn_take(evtchn) != port)
+		return false;
+	must(m->d->evtchn_unmask(evtchn, port), "evtchn_unmask");
+	return true;
+}
+
 /* An event is a hint only: the slot tells. */
 static bool wait_for(struct machine *m, struct ioreq *req, int ms)
 {
@@ -188,7 +200,7 @@ static bool wait_for(struct machine *m, struct ioreq *req, int ms)
 
 bool machine_wait(struct machine *m, struct ioreq *req)
 {
-	return wait_for(m, req, 20000);
+	return wait_for(m, req, WAIT_MS);
 }
 
 bool machine_quiet(struct machine *m, int ms)

@@ -64,6 +64,9 @@ void machine_answer(struct machine *m, uint64_t data);
 bool machine_wait_out(struct machine *m, uint16_t port, uint32_t value, bool answer);
 /* The body of a HVM save record of vcpu 0 or of the domain. */
 int machine_record(struct machine *m, uint16_t typecode, void *body, uint32_t len);
+/* Takes port from a set once, when it is pending within 20 s, and unmasks it. Xen makes a port
+ * pending when it is bound, and the kernel shows it a moment later. */
+bool machine_take(struct machine *m, struct event_channels *evtchn, int port);
 /* Answers what is outstanding and takes all of it down. */
 void machine_end(struct machine *m);
 
