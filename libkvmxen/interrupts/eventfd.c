@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -31,21 +32,49 @@ int eventfd_check(int fd)
 	return (status.st_mode & S_IFMT) == 0 ? 0 : -EINVAL;
 }
 
-int eventfd_get(struct eventfd *eventfd, int fd)
+struct eventfd *eventfd_get(struct interrupts_private *p, int fd, int *rc)
 {
-	int rc = eventfd_check(fd);
+	struct eventfd *eventfd;
 
-	if (rc < 0)
-		return rc;
+	*rc = eventfd_check(fd);
+	if (*rc < 0)
+		return NULL;
+	for (eventfd = p->eventfds; eventfd; eventfd = eventfd->next) {
+		if (eventfd->number == fd && eventfd_is(eventfd, fd)) {
+			eventfd->refs++;
+			return eventfd;
+		}
+	}
+	*rc = -ENOMEM;
+	eventfd = calloc(1, sizeof *eventfd);
+	if (!eventfd)
+		return NULL;
 	eventfd->number = fd;
+	eventfd->refs = 1;
 	eventfd->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return eventfd->fd < 0 ? -errno : 0;
+	if (eventfd->fd < 0) {
+		*rc = -errno;
+		message_error("no descriptor is left to keep eventfd %d: %s", fd, strerror(errno));
+		free(eventfd);
+		return NULL;
+	}
+	eventfd->next = p->eventfds;
+	p->eventfds = eventfd;
+	*rc = 0;
+	return eventfd;
 }
 
-void eventfd_put(struct eventfd *eventfd)
+void eventfd_put(struct interrupts_private *p, struct eventfd *eventfd)
 {
+	struct eventfd **at;
+
+	if (--eventfd->refs)
+		return;
+	for (at = &p->eventfds; *at != eventfd; at = &(*at)->next)
+		;
+	*at = eventfd->next;
 	close(eventfd->fd);
-	eventfd->fd = -1;
+	free(eventfd);
 }
 
 bool eventfd_is(const struct eventfd *eventfd, int fd)

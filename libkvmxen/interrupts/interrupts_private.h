@@ -82,19 +82,27 @@ struct interrupts_private {
 	_Atomic(struct routing *) routing;
 	_Atomic(struct ioeventfds *) ioeventfds;
 	_Atomic(struct zones *) zones;
-	struct irqfd *irqfds;  /* config */
-	atomic_flag ring_busy; /* coalesced.c: entries of the ring */
+	struct irqfd *irqfds;     /* config */
+	struct eventfd *eventfds; /* config */
+	atomic_flag ring_busy;    /* coalesced.c: entries of the ring */
 
 	pthread_mutex_t lock;
 	struct chips chips;
 	uint32_t wires;   /* what Xen was told: ISA irqs 0-15, IOAPIC pins 16-23 */
-	atomic_bool live; /* Xen's chips are the truth */
+	atomic_bool live; /* see interrupts_live */
+	uint16_t domid;   /* of which domain */
 	/* From the first image on until `live`: what the image does not know of. */
 	bool loading;
 	uint8_t loaded_irr[2];
 	struct kvm_msi *late;
 	unsigned late_count;
 };
+
+/* Xen's chips are the truth: interrupts_materialise was called and the domain is there. */
+static inline bool interrupts_live(const struct vm *vm)
+{
+	return atomic_load(&vm->interrupts.private->live) && vm_live(vm);
+}
 
 /* --- irqchip.c --- */
 
@@ -125,6 +133,8 @@ enum line_source { LINE_USERSPACE = 1 };
 int line_set(struct vm *vm, uint32_t gsi, enum line_source source, bool level);
 /* Tells Xen the levels of all wires that changed. `lock` held, the domain is there. */
 void line_sync(struct vm *vm);
+/* What Xen's wires should be, as in interrupts_private.wires. `lock` held. */
+uint32_t line_levels(const struct interrupts_private *p);
 /* Levels of the IOAPIC's pins. `lock` held. */
 uint32_t line_ioapic_levels(const struct interrupts_private *p);
 
@@ -140,15 +150,17 @@ void msi_send_late(struct vm *vm);
 /* KVM keeps the file of an eventfd that it was given; so do we, whatever the VMM does with its
  * number. */
 struct eventfd {
-	int fd;     /* ours */
-	int number; /* the VMM's */
+	int fd;        /* ours */
+	int number;    /* the VMM's */
+	unsigned refs; /* registrations of it: they share our descriptor */
+	struct eventfd *next;
 };
 
 /* 0, -EBADF, or -EINVAL when fd is no eventfd. */
-int eventfd_get(struct eventfd *eventfd, int fd);
-/* The same check without taking a reference. */
 int eventfd_check(int fd);
-void eventfd_put(struct eventfd *eventfd);
+/* A reference of it, or NULL with *rc. config held. */
+struct eventfd *eventfd_get(struct interrupts_private *p, int fd, int *rc);
+void eventfd_put(struct interrupts_private *p, struct eventfd *eventfd);
 /* Is the VMM's fd this very file? */
 bool eventfd_is(const struct eventfd *eventfd, int fd);
 /* Takes the count: false when there was none. Never blocks. */

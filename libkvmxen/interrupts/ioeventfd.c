@@ -22,7 +22,7 @@ struct ioeventfd {
 	bool wildcard;   /* any data */
 	uint64_t datamatch;
 
-	struct eventfd eventfd;
+	struct eventfd *eventfd;
 };
 
 /* Sorted by key; immutable once published. */
@@ -100,7 +100,7 @@ bool ioeventfd_match(struct vm *vm, uint8_t type, uint64_t address, unsigned siz
 		entry = find(table, &key);
 	}
 	if (entry)
-		eventfd_signal(&entry->eventfd);
+		eventfd_signal(entry->eventfd);
 	readers_exit(&p->readers, ticket);
 	return entry;
 }
@@ -199,16 +199,17 @@ static int assign(struct vm *vm, const struct kvm_ioeventfd *args)
 	if (args->addr + args->len < args->addr || (args->flags & ~FLAGS_VALID) ||
 	    (!args->len && !new.wildcard))
 		return -EINVAL;
-	rc = eventfd_get(&new.eventfd, args->fd);
-	if (rc < 0)
-		return rc;
 	pthread_mutex_lock(&p->config);
+	new.eventfd = eventfd_get(p, args->fd, &rc);
 	old = atomic_load(&p->ioeventfds);
-	rc = collides(old, &new) ? -EEXIST : publish(p, &new, NULL);
+	if (rc == 0 && collides(old, &new))
+		rc = -EEXIST;
+	if (rc == 0)
+		rc = publish(p, &new, NULL);
+	if (rc < 0 && new.eventfd)
+		eventfd_put(p, new.eventfd);
 	pthread_mutex_unlock(&p->config);
-	if (rc < 0)
-		eventfd_put(&new.eventfd);
-	else
+	if (rc == 0)
 		free(old);
 	return rc;
 }
@@ -219,7 +220,6 @@ static int deassign(struct vm *vm, const struct kvm_ioeventfd *args)
 	struct ioeventfd key = key_of(args);
 	const struct ioeventfd *entry;
 	struct ioeventfds *old;
-	struct eventfd eventfd;
 	int rc = eventfd_check(args->fd);
 
 	if (rc < 0)
@@ -227,17 +227,12 @@ static int deassign(struct vm *vm, const struct kvm_ioeventfd *args)
 	pthread_mutex_lock(&p->config);
 	old = atomic_load(&p->ioeventfds);
 	entry = find(old, &key);
-	if (entry && eventfd_is(&entry->eventfd, args->fd)) {
-		eventfd = entry->eventfd;
-		rc = publish(p, NULL, entry);
-	} else {
-		rc = -ENOENT;
-	}
-	pthread_mutex_unlock(&p->config);
+	rc = entry && eventfd_is(entry->eventfd, args->fd) ? publish(p, NULL, entry) : -ENOENT;
 	if (rc == 0) {
-		eventfd_put(&eventfd);
+		eventfd_put(p, entry->eventfd);
 		free(old);
 	}
+	pthread_mutex_unlock(&p->config);
 	return rc;
 }
 
@@ -255,10 +250,11 @@ long interrupts_ioeventfd(struct vm *vm, const struct kvm_ioeventfd *args)
 
 void ioeventfd_free_all(struct vm *vm)
 {
-	struct ioeventfds *table = atomic_exchange(&vm->interrupts.private->ioeventfds, NULL);
+	struct interrupts_private *p = vm->interrupts.private;
+	struct ioeventfds *table = atomic_exchange(&p->ioeventfds, NULL);
 	size_t i;
 
 	for (i = 0; table && i < table->count; i++)
-		eventfd_put(&table->entries[i].eventfd);
+		eventfd_put(p, table->entries[i].eventfd);
 	free(table);
 }

@@ -84,7 +84,7 @@ long interrupts_get_irqchip(struct vm *vm, struct kvm_irqchip *chip)
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&p->lock);
-	ours = !atomic_load(&p->live) || (p->chips.dirty & (DIRTY_PIC0 << chip->chip_id));
+	ours = !interrupts_live(vm) || (p->chips.dirty & (DIRTY_PIC0 << chip->chip_id));
 	wires = p->wires & ISA_WIRES;
 	levels = line_ioapic_levels(p);
 	if (ours && chip->chip_id == KVM_IRQCHIP_IOAPIC) {
@@ -173,24 +173,46 @@ static int add_dirty(struct vm *vm, struct image *image)
 	return rc;
 }
 
+/* The wires as they are, without an edge: the chips' records say which of their edges were taken.
+ * The three go together, in this order: each adds to what the one before it counted. lock held. */
+static void add_wires(struct vm *vm, struct image *image)
+{
+	struct interrupts_private *p = vm->interrupts.private;
+	struct hvm_hw_pci_irqs pci = {0};
+	struct hvm_hw_isa_irqs isa = {0};
+	struct hvm_hw_pci_link links = {0};
+
+	p->wires = line_levels(p);
+	/* The wires of pins 16 and up are INTx 0-3 of device 0 and 1: bit 4 * device + INTx. */
+	pci.pad[0] = p->wires >> ISA_IRQS;
+	isa.pad[0] = p->wires & ISA_WIRES;
+	image_add(image, HVM_SAVE_CODE(PCI_IRQ), 0, &pci, sizeof pci);
+	image_add(image, HVM_SAVE_CODE(ISA_IRQ), 0, &isa, sizeof isa);
+	image_add(image, HVM_SAVE_CODE(PCI_LINK), 0, &links, sizeof links);
+	p->loading = true;
+	p->loaded_irr[0] = p->chips.pic[0].irr;
+	p->loaded_irr[1] = p->chips.pic[1].irr;
+}
+
 int interrupts_records(struct vm *vm, struct image *image)
 {
 	struct interrupts_private *p = vm->interrupts.private;
+	bool first;
 	int rc;
 
 	if (!vm->interrupts.irqchip)
 		return 0;
 	pthread_mutex_lock(&p->lock);
-	if (!atomic_load(&p->live)) {
-		/* Wires first: the records that follow say which of their edges were taken. */
-		line_sync(vm);
+	/* Another domain than the one that we know: that one could not be started. */
+	if (atomic_load(&p->live) && p->domid != vm->domid)
+		atomic_store(&p->live, false);
+	first = !atomic_load(&p->live);
+	if (first) {
 		p->chips.dirty |= DIRTY_PIC0 | DIRTY_PIC1 | DIRTY_IOAPIC;
-		p->loading = true;
-		p->loaded_irr[0] = p->chips.pic[0].irr;
-		p->loaded_irr[1] = p->chips.pic[1].irr;
+		add_wires(vm, image);
 	}
 	rc = add_dirty(vm, image);
-	if (rc == 0)
+	if (rc == 0 && !first)
 		p->chips.dirty = 0;
 	pthread_mutex_unlock(&p->lock);
 	return rc;
@@ -221,10 +243,8 @@ int interrupts_materialise(struct vm *vm)
 	unsigned link;
 	int rc = 0;
 
-	if (!vm->interrupts.irqchip) {
-		atomic_store(&p->live, true);
+	if (!vm->interrupts.irqchip)
 		return 0;
-	}
 	/* The wires of pins 16 and up must not reach ISA irqs as well. */
 	for (link = 0; link < PCI_LINKS && rc == 0; link++)
 		rc = ops->pci_link_route(vm->xen.dev, vm->domid, link, 0);
@@ -238,6 +258,7 @@ int interrupts_materialise(struct vm *vm)
 		repeat_late_edges(vm);
 		p->chips.dirty = 0;
 	}
+	p->domid = vm->domid;
 	atomic_store(&p->live, true);
 	p->loading = false;
 	msi_send_late(vm);

@@ -12,7 +12,7 @@ struct irqfd {
 	struct watch watch;
 	struct vm *vm;
 	uint32_t gsi;
-	struct eventfd eventfd;
+	struct eventfd *eventfd;
 	struct irqfd *next;
 };
 
@@ -21,61 +21,73 @@ static void irqfd_ready(struct watch *watch, uint32_t events)
 {
 	struct irqfd *irqfd = (struct irqfd *)((char *)watch - offsetof(struct irqfd, watch));
 
-	if (!eventfd_take(&irqfd->eventfd))
+	if (!eventfd_take(irqfd->eventfd))
 		return;
 	line_set(irqfd->vm, irqfd->gsi, LINE_USERSPACE, true);
 	line_set(irqfd->vm, irqfd->gsi, LINE_USERSPACE, false);
 }
 
+/* config held. */
 static void irqfd_free(struct irqfd *irqfd)
 {
 	worker_remove(irqfd->vm->worker, &irqfd->watch);
-	eventfd_put(&irqfd->eventfd);
+	eventfd_put(irqfd->vm->interrupts.private, irqfd->eventfd);
 	free(irqfd);
+}
+
+/* config held. */
+static int irqfd_add(struct irqfd *irqfd, int fd)
+{
+	struct interrupts_private *p = irqfd->vm->interrupts.private;
+	struct irqfd *other;
+	int rc;
+
+	for (other = p->irqfds; other; other = other->next)
+		if (eventfd_is(other->eventfd, fd))
+			return -EBUSY;
+	irqfd->eventfd = eventfd_get(p, fd, &rc);
+	if (rc < 0)
+		return rc;
+	irqfd->watch.fd = irqfd->eventfd->fd;
+	irqfd->watch.events = EPOLLIN;
+	irqfd->watch.ready = irqfd_ready;
+	/* One that is signalled already fires at once: epoll tells of levels. */
+	rc = worker_add(irqfd->vm->worker, &irqfd->watch);
+	if (rc < 0) {
+		eventfd_put(p, irqfd->eventfd);
+		return rc;
+	}
+	irqfd->next = p->irqfds;
+	p->irqfds = irqfd;
+	return 0;
 }
 
 static int assign(struct vm *vm, const struct kvm_irqfd *args)
 {
 	struct interrupts_private *p = vm->interrupts.private;
-	struct irqfd *irqfd, *other;
+	struct irqfd *irqfd;
 	int rc;
 
 	if (!vm->interrupts.irqchip)
 		return -EINVAL;
+	rc = eventfd_check(args->fd);
+	/* Xen tells nobody of an end of interrupt. */
+	if (rc == 0 && (args->flags & KVM_IRQFD_FLAG_RESAMPLE)) {
+		rc = eventfd_check(args->resamplefd);
+		rc = rc < 0 ? rc : -EINVAL;
+	}
+	if (rc < 0)
+		return rc;
 	irqfd = calloc(1, sizeof *irqfd);
 	if (!irqfd)
 		return -ENOMEM;
 	irqfd->vm = vm;
 	irqfd->gsi = args->gsi;
-	rc = eventfd_get(&irqfd->eventfd, args->fd);
-	if (rc < 0) {
-		free(irqfd);
-		return rc;
-	}
-	irqfd->watch.fd = irqfd->eventfd.fd;
-	irqfd->watch.events = EPOLLIN;
-	irqfd->watch.ready = irqfd_ready;
-	/* Xen tells nobody of an end of interrupt. */
-	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE) {
-		rc = eventfd_check(args->resamplefd);
-		rc = rc < 0 ? rc : -EINVAL;
-	}
 	pthread_mutex_lock(&p->config);
-	for (other = p->irqfds; other && rc == 0; other = other->next)
-		if (eventfd_is(&other->eventfd, args->fd))
-			rc = -EBUSY;
-	/* One that is signalled already fires at once: epoll tells of levels. */
-	if (rc == 0)
-		rc = worker_add(vm->worker, &irqfd->watch);
-	if (rc == 0) {
-		irqfd->next = p->irqfds;
-		p->irqfds = irqfd;
-	}
+	rc = irqfd_add(irqfd, args->fd);
 	pthread_mutex_unlock(&p->config);
-	if (rc < 0) {
-		eventfd_put(&irqfd->eventfd);
+	if (rc < 0)
 		free(irqfd);
-	}
 	return rc;
 }
 
@@ -90,7 +102,7 @@ static int deassign(struct vm *vm, const struct kvm_irqfd *args)
 		return rc;
 	pthread_mutex_lock(&p->config);
 	for (at = &p->irqfds; (irqfd = *at);) {
-		if (irqfd->gsi != args->gsi || !eventfd_is(&irqfd->eventfd, args->fd)) {
+		if (irqfd->gsi != args->gsi || !eventfd_is(irqfd->eventfd, args->fd)) {
 			at = &irqfd->next;
 			continue;
 		}

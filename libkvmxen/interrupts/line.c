@@ -40,7 +40,7 @@ uint32_t line_ioapic_levels(const struct interrupts_private *p)
 }
 
 /* In Xen an ISA irq drives the same pin of both chips. */
-static uint32_t wire_levels(const struct interrupts_private *p)
+uint32_t line_levels(const struct interrupts_private *p)
 {
 	uint32_t ioapic = line_ioapic_levels(p), wires = 0;
 	unsigned irq;
@@ -57,7 +57,7 @@ static uint32_t wire_levels(const struct interrupts_private *p)
 void line_sync(struct vm *vm)
 {
 	struct interrupts_private *p = vm->interrupts.private;
-	uint32_t levels = wire_levels(p), changed = levels ^ p->wires;
+	uint32_t levels = line_levels(p), changed = levels ^ p->wires;
 	unsigned wire;
 
 	for (wire = 0; wire < WIRES && changed; wire++, changed >>= 1)
@@ -72,7 +72,7 @@ static int pin_set(struct vm *vm, const struct kvm_irq_routing_entry *entry,
 {
 	struct interrupts_private *p = vm->interrupts.private;
 	struct chips *chips = &p->chips;
-	bool live = atomic_load(&p->live), is_ioapic;
+	bool live = interrupts_live(vm), is_ioapic;
 	unsigned pin = entry->u.irqchip.pin;
 	uint8_t *sources;
 	int result = 1;
@@ -119,7 +119,7 @@ int line_set(struct vm *vm, uint32_t gsi, enum line_source source, bool level)
 			result = r + (result < 0 ? 0 : result);
 	}
 	/* Once for both chips, and for each change, so that no pulse is lost. */
-	if (locked && atomic_load(&p->live))
+	if (locked && interrupts_live(vm))
 		line_sync(vm);
 	if (locked)
 		pthread_mutex_unlock(&p->lock);

@@ -43,9 +43,9 @@ static uint32_t lapic_get(struct vcpu *vcpu, unsigned offset)
 }
 
 /* The library's LAPIC is what the vcpu will run with. */
-static bool lapic_is_ours(const struct interrupts_private *p, const struct vcpu *vcpu)
+static bool lapic_is_ours(const struct vcpu *vcpu)
 {
-	return !atomic_load(&p->live) ||
+	return !interrupts_live(vcpu->vm) ||
 	       (__atomic_load_n(&vcpu->state.dirty, __ATOMIC_RELAXED) & STATE_LAPIC);
 }
 
@@ -125,7 +125,7 @@ static int msi_deliver(struct vm *vm, const struct kvm_msi *msi)
 
 	for (i = 0; i < count; i++) {
 		struct vcpu *vcpu = vm->vcpus[i];
-		bool ours = lapic_is_ours(p, vcpu);
+		bool ours = lapic_is_ours(vcpu);
 
 		if (!lapic_matches(vcpu, ours, msi) || (ours && !lapic_enabled(vcpu)))
 			continue;
@@ -139,7 +139,7 @@ static int msi_deliver(struct vm *vm, const struct kvm_msi *msi)
 		message_debug("MSI %#x %#x: only fixed and lowest-priority vectors from 1 reach "
 			      "a guest of Xen",
 			      msi->address_lo, msi->data);
-	else if (atomic_load(&p->live))
+	else if (interrupts_live(vm))
 		msi_inject(vm, msi);
 	else if (p->loading)
 		msi_remember(p, msi);
@@ -152,7 +152,7 @@ int msi_send(struct vm *vm, const struct kvm_msi *msi, bool locked)
 	int taken;
 
 	/* Live for good: the common case needs no lock. */
-	if (locked || atomic_load(&p->live))
+	if (locked || interrupts_live(vm))
 		return msi_deliver(vm, msi);
 	pthread_mutex_lock(&p->lock);
 	taken = msi_deliver(vm, msi);

@@ -85,11 +85,12 @@ static int get(struct vm *vm, struct kvm_pit_state2 *pit)
 {
 	struct interrupts_private *p = vm->interrupts.private;
 	struct hvm_hw_pit record;
+	uint32_t flags;
 	bool ours;
 	int rc;
 
 	pthread_mutex_lock(&p->lock);
-	ours = !atomic_load(&p->live) || (p->chips.dirty & DIRTY_PIT);
+	ours = !interrupts_live(vm) || (p->chips.dirty & DIRTY_PIT);
 	*pit = p->chips.pit;
 	pthread_mutex_unlock(&p->lock);
 	if (ours)
@@ -98,8 +99,9 @@ static int get(struct vm *vm, struct kvm_pit_state2 *pit)
 	if (rc < 0)
 		return rc;
 	/* Flags that Xen has no word for are the library's own. */
-	pit->flags &= ~KVM_PIT_FLAGS_SPEAKER_DATA_ON;
+	flags = pit->flags & ~KVM_PIT_FLAGS_SPEAKER_DATA_ON;
 	pit_record_to_kvm(pit, &record);
+	pit->flags |= flags;
 	return 0;
 }
 
@@ -179,7 +181,7 @@ long interrupts_reinject_control(struct vm *vm, const struct kvm_reinject_contro
 		return rc;
 	pthread_mutex_lock(&p->lock);
 	p->chips.pit_reinject = control->pit_reinject;
-	if (atomic_load(&p->live))
+	if (interrupts_live(vm))
 		rc = pit_set_timer_mode(vm);
 	pthread_mutex_unlock(&p->lock);
 	return rc;
