@@ -1,0 +1,204 @@
+/* struct device_ops: each member counts, may be made to fail, and finds its domain. */
+#include "tests/fake/internal.h"
+
+#define CALL(op, expression)                                                                       \
+	int rc = call_begin(OP_##op);                                                              \
+	return call_end(rc ? rc : (expression))
+
+#define CALL_DOMAIN(op, expression)                                                                \
+	int rc = call_begin(OP_##op);                                                              \
+	struct domain *d = domain_find(domid);                                                     \
+	return call_end(rc ? rc : d ? (expression) : -ESRCH)
+
+static int op_server_create(struct device *dev, uint16_t domid, uint16_t *server)
+{
+	CALL_DOMAIN(ioreq_server_create, server_create(d, server));
+}
+
+static int op_server_destroy(struct device *dev, uint16_t domid, uint16_t server)
+{
+	CALL_DOMAIN(ioreq_server_destroy, server_destroy(d, server));
+}
+
+static int op_server_map(struct device *dev, uint16_t domid, uint16_t server,
+			 struct shared_iopage **page)
+{
+	CALL_DOMAIN(ioreq_server_map, server_map(d, server, page));
+}
+
+static int op_server_unmap(struct device *dev, struct shared_iopage *page)
+{
+	CALL(ioreq_server_unmap, server_unmap(page));
+}
+
+static int op_server_claim(struct device *dev, uint16_t domid, uint16_t server, enum io_space space,
+			   uint64_t start, uint64_t end)
+{
+	CALL_DOMAIN(ioreq_server_claim, server_claim(d, server, space, start, end));
+}
+
+static int op_server_enable(struct device *dev, uint16_t domid, uint16_t server, bool on)
+{
+	CALL_DOMAIN(ioreq_server_enable, server_enable(d, server, on));
+}
+
+static int op_populate(struct device *dev, uint16_t domid, unsigned order, size_t n,
+		       const uint64_t *gfns)
+{
+	CALL_DOMAIN(mem_populate, memory_populate(d, order, n, gfns));
+}
+
+static int op_release(struct device *dev, uint16_t domid, size_t n, const uint64_t *gfns)
+{
+	CALL_DOMAIN(mem_release, memory_release(d, n, gfns));
+}
+
+static int op_relocate(struct device *dev, uint16_t domid, uint64_t src, uint64_t dst, uint32_t n)
+{
+	CALL_DOMAIN(mem_relocate, memory_relocate(d, src, dst, n));
+}
+
+static int op_set_type(struct device *dev, uint16_t domid, enum mem_type type, uint64_t gfn,
+		       uint32_t n)
+{
+	CALL_DOMAIN(mem_set_type, memory_set_type(d, type, gfn, n));
+}
+
+static int op_type_to_server(struct device *dev, uint16_t domid, uint16_t server, bool on)
+{
+	CALL_DOMAIN(mem_type_to_server, memory_type_to_server(d, server, on));
+}
+
+static int op_modified(struct device *dev, uint16_t domid, uint64_t gfn, uint32_t n)
+{
+	CALL_DOMAIN(mem_modified, dirty_modified(d, gfn, n));
+}
+
+static int op_track_vram(struct device *dev, uint16_t domid, uint64_t gfn, uint32_t n,
+			 uint8_t *bitmap)
+{
+	CALL_DOMAIN(mem_track_vram, dirty_track_vram(d, gfn, n, bitmap));
+}
+
+static int op_map(struct device *dev, uint16_t domid, void *addr, int prot, size_t n,
+		  const uint64_t *gfns, void **out)
+{
+	CALL_DOMAIN(mem_map, map_create(d, addr, prot, n, gfns, out));
+}
+
+static int op_unmap(struct device *dev, void *addr, size_t n)
+{
+	CALL(mem_unmap, map_remove(addr, n));
+}
+
+static int op_isa_irq(struct device *dev, uint16_t domid, uint8_t irq, bool level)
+{
+	CALL_DOMAIN(isa_irq_set, isa_irq_set(d, irq, level));
+}
+
+static int op_pci_intx(struct device *dev, uint16_t domid, uint8_t device, uint8_t intx, bool level)
+{
+	CALL_DOMAIN(pci_intx_set, pci_intx_set(d, device, intx, level));
+}
+
+static int op_pci_link(struct device *dev, uint16_t domid, uint8_t link, uint8_t irq)
+{
+	CALL_DOMAIN(pci_link_route, pci_link_route(d, link, irq));
+}
+
+static int op_msi(struct device *dev, uint16_t domid, uint64_t address, uint32_t data)
+{
+	CALL_DOMAIN(msi_inject, msi_inject(d, address, data));
+}
+
+static int op_param_set(struct device *dev, uint16_t domid, uint32_t param, uint64_t value)
+{
+	CALL_DOMAIN(hvm_param_set, param_set(d, param, value));
+}
+
+static int op_param_get(struct device *dev, uint16_t domid, uint32_t param, uint64_t *value)
+{
+	CALL_DOMAIN(hvm_param_get, param_get(d, param, value));
+}
+
+static int op_evtchn_open(struct device *dev, struct event_channels **out)
+{
+	CALL(evtchn_open, evtchn_open(out));
+}
+
+static void op_evtchn_close(struct event_channels *evtchn)
+{
+	call_begin(OP_evtchn_close);
+	evtchn_close(evtchn);
+	call_end(0);
+}
+
+static int op_evtchn_fd(struct event_channels *evtchn)
+{
+	CALL(evtchn_fd, evtchn_fd(evtchn));
+}
+
+static int op_evtchn_bind(struct event_channels *evtchn, uint16_t domid, uint32_t remote)
+{
+	CALL_DOMAIN(evtchn_bind, evtchn_bind(evtchn, d, remote));
+}
+
+static int op_evtchn_unbind(struct event_channels *evtchn, uint32_t local)
+{
+	CALL(evtchn_unbind, evtchn_unbind(evtchn, local));
+}
+
+static int op_evtchn_notify(struct event_channels *evtchn, uint32_t local)
+{
+	CALL(evtchn_notify, evtchn_notify(evtchn, local));
+}
+
+static int op_evtchn_take(struct event_channels *evtchn)
+{
+	CALL(evtchn_take, evtchn_take(evtchn));
+}
+
+static int op_evtchn_unmask(struct event_channels *evtchn, uint32_t local)
+{
+	CALL(evtchn_unmask, evtchn_unmask(evtchn, local));
+}
+
+/* The pair is static: one serves the whole process. */
+static void op_close(struct device *dev)
+{
+	call_begin(OP_device_close);
+	call_end(0);
+}
+
+const struct device_ops fake_device_ops = {
+	.ioreq_server_create = op_server_create,
+	.ioreq_server_destroy = op_server_destroy,
+	.ioreq_server_map = op_server_map,
+	.ioreq_server_unmap = op_server_unmap,
+	.ioreq_server_claim = op_server_claim,
+	.ioreq_server_enable = op_server_enable,
+	.mem_populate = op_populate,
+	.mem_release = op_release,
+	.mem_relocate = op_relocate,
+	.mem_set_type = op_set_type,
+	.mem_type_to_server = op_type_to_server,
+	.mem_modified = op_modified,
+	.mem_track_vram = op_track_vram,
+	.mem_map = op_map,
+	.mem_unmap = op_unmap,
+	.isa_irq_set = op_isa_irq,
+	.pci_intx_set = op_pci_intx,
+	.pci_link_route = op_pci_link,
+	.msi_inject = op_msi,
+	.hvm_param_set = op_param_set,
+	.hvm_param_get = op_param_get,
+	.evtchn_open = op_evtchn_open,
+	.evtchn_close = op_evtchn_close,
+	.evtchn_fd = op_evtchn_fd,
+	.evtchn_bind = op_evtchn_bind,
+	.evtchn_unbind = op_evtchn_unbind,
+	.evtchn_notify = op_evtchn_notify,
+	.evtchn_take = op_evtchn_take,
+	.evtchn_unmask = op_evtchn_unmask,
+	.close = op_close,
+};

@@ -1,0 +1,236 @@
+/* Vcpus: when Xen runs them, and what happens on the way into the guest. */
+#include "tests/fake/internal.h"
+
+#include <signal.h>
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+#include <xen/hvm/params.h>
+
+#define X86_EFLAGS_IF  (1u << 9)
+#define EVENT_VALID    (1u << 31)
+#define EVENT_NMI      (EVENT_VALID | 2u << 8 | 2)
+#define TICKS_PER_NSEC 2
+#define RESET_PAT      0x0007040600070406ull
+#define STACK          (512u << 10)
+
+uint64_t host_tsc(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (t.tv_sec * 1000000000ull + t.tv_nsec) * TICKS_PER_NSEC;
+}
+
+uint64_t vcpu_tsc(const struct vcpu *v)
+{
+	return host_tsc() + v->tsc_offset;
+}
+
+void vcpu_init(struct vcpu *v, struct domain *d, unsigned id)
+{
+	v->d = d;
+	v->id = id;
+	v->down = true;
+	v->pat = RESET_PAT;
+	v->tsc_offset = -(int64_t)d->sync_tsc;
+	records_init_vcpu(v);
+}
+
+void vcpu_reset(struct vcpu *v)
+{
+	v->down = true;
+	v->initialised = v->blocked = false;
+	v->cpu.flags = 0;
+	memset(v->cpu.fpu_regs, 0, sizeof v->cpu.fpu_regs);
+}
+
+bool vcpu_runnable(const struct vcpu *v)
+{
+	if (v->d->shutting_down && !v->deferring)
+		return false;
+	return domain_runs(v->d) && v->initialised && !v->down && !v->blocked &&
+	       !v->blocked_in_xen && !v->event_paused && !v->stuck;
+}
+
+void vcpu_wake(struct vcpu *v)
+{
+	if (!v->blocked)
+		return;
+	v->blocked = false;
+	v->resume = true;
+}
+
+/* Acknowledges the next interrupt, as Xen does on the way in: from here on it is an event that the
+ * CPU record shows. */
+static void take_interrupt(struct vcpu *v)
+{
+	if (v->cpu.pending_valid)
+		return;
+	if (v->nmi) {
+		v->nmi = false;
+		v->cpu.pending_event = EVENT_NMI;
+		return;
+	}
+	for (int vector = 255; vector >= 0 && v->cpu.rflags & X86_EFLAGS_IF; vector--) {
+		if (!v->irr[vector])
+			continue;
+		v->irr[vector] = false;
+		v->cpu.pending_event = EVENT_VALID | vector;
+		return;
+	}
+}
+
+/* The guest enters with an event: its handler is taken to have run at once. */
+static bool deliver_event(struct vcpu *v)
+{
+	take_interrupt(v);
+	if (!v->cpu.pending_valid)
+		return false;
+	v->events = realloc(v->events, (v->nr_events + 1) * sizeof *v->events);
+	if (!v->events)
+		abort();
+	v->events[v->nr_events++] = v->cpu.pending_event;
+	v->cpu.pending_event = 0;
+	return true;
+}
+
+static void run_current(struct vcpu *v)
+{
+	struct guest_op *op = script_current(v);
+
+	if (op && op_run(v, op) == OP_DONE)
+		op->done = true;
+}
+
+/* hvm_do_resume: completes what was asked for, then stops for an INVALIDATE when one is armed.
+ * False: the vcpu does not enter the guest now. */
+static bool resume(struct vcpu *v)
+{
+	bool sent = ioreq_pending(v);
+	struct guest_op *op = script_current(v);
+
+	v->resume = false;
+	if (!ioreq_complete(v)) {
+		v->resume = true;
+		return false;
+	}
+	if (sent && op && op->phase == OP_SENT) {
+		op->phase = OP_ANSWERED;
+		v->deferring = false;
+		run_current(v);
+	} else {
+		v->deferring = false;
+	}
+	domain_check_shutdown(v->d);
+	if (!v->invalidate)
+		return vcpu_runnable(v);
+	/* When the completion has sent a further request, the flag is lost. */
+	v->invalidate = false;
+	ioreq_broadcast_invalidate(v);
+	take_interrupt(v);
+	return vcpu_runnable(v);
+}
+
+/* A spinning vcpu stays in the guest: only a reschedule brings it through its resume path. */
+static bool spins(const struct vcpu *v, const struct guest_op *op)
+{
+	if (!op)
+		return !v->program;
+	return (op->op.kind == FAKE_SPIN || op->op.kind == FAKE_POLL) && op->phase;
+}
+
+bool vcpu_step(struct vcpu *v)
+{
+	struct guest_op *op;
+	enum op_result result;
+	bool progress = v->resume;
+
+	if (!vcpu_runnable(v))
+		return false;
+	op = script_current(v);
+	if ((v->resume || !spins(v, op) || ioreq_pending(v)) && !resume(v))
+		return true;
+	progress |= deliver_event(v);
+	op = script_next(v); /* the resume may have ended the one above */
+	if (!op)
+		return progress;
+	result = op_run(v, op);
+	if (result == OP_DONE)
+		op->done = true;
+	return result != OP_IDLE || progress;
+}
+
+/* Gives the others a chance at the lock, which pthreads would hand to us again. */
+static void breathe(void)
+{
+	host_unlock();
+	sched_yield();
+	host_lock();
+}
+
+static void *run(void *arg)
+{
+	struct vcpu *v = arg;
+
+	host_lock();
+	while (!v->d->dying && !v->d->dead) {
+		if (vcpu_step(v)) {
+			host_changed();
+			breathe();
+		} else {
+			struct guest_op *op = script_current(v);
+			struct timespec soon = clock_deadline(1);
+
+			/* memory changes without telling anybody */
+			host_wait(op && op->op.kind == FAKE_POLL ? &soon : NULL);
+		}
+	}
+	host_unlock();
+	return NULL;
+}
+
+void vcpu_start(struct vcpu *v)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+
+	if (host.manual || v->has_thread || getpid() != v->d->pid)
+		return;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK);
+	/* The program's signals are for its own threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (pthread_create(&v->thread, &attr, run, v))
+		abort();
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	v->has_thread = true;
+}
+
+/* A forked child has no such threads. */
+void vcpu_stop(struct vcpu *v)
+{
+	if (!v->has_thread)
+		return;
+	v->has_thread = false;
+	if (getpid() != v->d->pid)
+		return;
+	host_unlock();
+	pthread_join(v->thread, NULL);
+	host_lock();
+}
+
+bool fake_step(uint16_t domid, unsigned vcpu)
+{
+	struct vcpu *v;
+	bool progress;
+
+	host_lock();
+	v = vcpu_find(domid, vcpu);
+	progress = v && vcpu_step(v);
+	host_changed();
+	host_unlock();
+	return progress;
+}

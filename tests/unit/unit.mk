@@ -1,0 +1,56 @@
+# The unit tests: CUnit suites over the fake Xen. Included by the top Makefile; works alone too:
+# make -f tests/unit/unit.mk unit
+#
+#   unit, unit-asan, unit-tsan   build and run
+#   SUITES="fake run"            only tests/unit/test_fake.c and test_run.c
+#   RUN="mapping"                only suites whose name contains this
+
+comma    := ,
+BUILD    ?= build
+CC       ?= gcc
+XEN_LIBS ?= -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn -lxendevicemodel -lxentoolcore \
+	-lxentoollog -lxenstore
+quiet    ?= @printf '  %-7s %s\n' '$(1)' '$(2)';
+SUITES   ?= $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
+RUN      ?=
+
+# preload.c defines open, ioctl and so on for whoever links it: it is tested as a shared library.
+UNIT_LIB_SRCS ?= $(sort $(filter-out libkvmxen/preload%.c,\
+	$(wildcard libkvmxen/*.c libkvmxen/*/*.c)))
+UNIT_SRCS := $(sort tests/unit/main.c $(wildcard tests/unit/unit_*.c) $(SUITES:%=tests/unit/test_%.c) \
+	$(wildcard tests/fake/*.c))
+
+UNIT_WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+	-Wno-unused-parameter
+UNIT_CFLAGS := -std=gnu11 $(UNIT_WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -pthread \
+	-I. -Iinclude -g
+
+# flavour, directory, flags
+define unit_flavour
+$(2)/unit/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(call quiet,CC,$$<)$$(CC) $$(UNIT_CFLAGS) $(3) -MMD -MP -c -o $$@ $$<
+
+# The library is an archive, so that a test which needs a part of it builds while others change.
+$(2)/unit/libkvmxen.a: $$(UNIT_LIB_SRCS:%.c=$(2)/unit/%.o)
+	$$(call quiet,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
+
+$(2)/tests/unit: $$(UNIT_SRCS:%.c=$(2)/unit/%.o) $$(if $$(strip $$(UNIT_LIB_SRCS)),$(2)/unit/libkvmxen.a)
+	@mkdir -p $$(@D)
+	$$(call quiet,LD,$$@)$$(CC) -pthread -rdynamic $(3) $$(LDFLAGS) -o $$@ $$^ -lcunit \
+		$$(XEN_LIBS) -ldl
+
+-include $$(patsubst %.c,$(2)/unit/%.d,$$(UNIT_SRCS) $$(UNIT_LIB_SRCS))
+endef
+
+$(eval $(call unit_flavour,unit,$(BUILD),-O2 -D_FORTIFY_SOURCE=2))
+$(eval $(call unit_flavour,asan,$(BUILD)/asan,-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined))
+$(eval $(call unit_flavour,tsan,$(BUILD)/tsan,-O1 -fno-omit-frame-pointer -fsanitize=thread))
+
+.PHONY: unit unit-asan unit-tsan
+unit: $(BUILD)/tests/unit
+	$< $(RUN)
+unit-asan: $(BUILD)/asan/tests/unit
+	ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 $< $(RUN)
+unit-tsan: $(BUILD)/tsan/tests/unit
+	TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1 $< $(RUN)
