@@ -123,6 +123,25 @@ static void machine_free(struct machine *m)
 	CU_ASSERT_EQUAL(CTL(domain_destroy, m->domid), 0);
 }
 
+/* The state shares its byte with other bits. */
+static uint8_t *state_byte(struct ioreq *req)
+{
+	return (uint8_t *)req + offsetof(struct ioreq, type) - 1;
+}
+
+static uint8_t state_get(struct ioreq *req)
+{
+	return __atomic_load_n(state_byte(req), __ATOMIC_ACQUIRE) & 15;
+}
+
+static void state_set(struct ioreq *req, uint8_t state)
+{
+	uint8_t *byte = state_byte(req);
+
+	__atomic_store_n(byte, (__atomic_load_n(byte, __ATOMIC_ACQUIRE) & 0xf0) | state,
+			 __ATOMIC_RELEASE);
+}
+
 /* Waits for a request of vcpu; NULL: none came. */
 static struct ioreq *take(struct machine *m, unsigned vcpu)
 {
@@ -133,8 +152,7 @@ static struct ioreq *take(struct machine *m, unsigned vcpu)
 		int port;
 
 		if (fake_vcpu_state(m->domid, vcpu) == FAKE_WAITING &&
-		    (__atomic_load_n((uint8_t *)req + 30, __ATOMIC_ACQUIRE) & 15) ==
-			    STATE_IOREQ_READY)
+		    state_get(req) == STATE_IOREQ_READY)
 			return req;
 		if (poll(&fd, 1, SOON / 100) < 1)
 			continue;
@@ -149,8 +167,7 @@ static void answer(struct machine *m, unsigned vcpu, uint64_t data)
 	struct ioreq *req = &m->page->vcpu_ioreq[vcpu];
 
 	req->data = data;
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	req->state = STATE_IORESP_READY;
+	state_set(req, STATE_IORESP_READY);
 	CU_ASSERT_EQUAL(dev->ops->evtchn_notify(m->evtchn, m->ports[vcpu]), 0);
 }
 

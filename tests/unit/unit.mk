@@ -14,43 +14,38 @@ quiet    ?= @printf '  %-7s %s\n' '$(1)' '$(2)';
 SUITES   ?= $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 RUN      ?=
 
-# preload.c defines open, ioctl and so on for whoever links it: it is tested as a shared library.
-UNIT_LIB_SRCS ?= $(sort $(filter-out libkvmxen/preload%.c,\
-	$(wildcard libkvmxen/*.c libkvmxen/*/*.c)))
+#   UNIT_LIB_SRCS=               without the library, for the fake's own suite
+UNIT_LIB_SRCS ?= $(sort $(wildcard libkvmxen/*.c libkvmxen/*/*.c))
 UNIT_SRCS := $(sort tests/unit/main.c $(wildcard tests/unit/unit_*.c) $(SUITES:%=tests/unit/test_%.c) \
 	$(wildcard tests/fake/*.c))
 
 UNIT_WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wno-unused-parameter
 UNIT_CFLAGS := -std=gnu11 $(UNIT_WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -pthread \
-	-I. -Iinclude -g
+	-DKVMXEN_VERSION='"$(or $(VERSION),0)"' -I. -Iinclude -g
 
-# flavour, directory, flags
+# directory, flags: objects and program of one flavour, built from source
 define unit_flavour
-$(2)/unit/%.o: %.c
+$(1)/obj/%.o: %.c
 	@mkdir -p $$(@D)
-	$$(call quiet,CC,$$<)$$(CC) $$(UNIT_CFLAGS) $(3) -MMD -MP -c -o $$@ $$<
+	$$(call quiet,CC,$$<)$$(CC) $$(UNIT_CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
 
-# The library is an archive, so that a test which needs a part of it builds while others change.
-$(2)/unit/libkvmxen.a: $$(UNIT_LIB_SRCS:%.c=$(2)/unit/%.o)
-	$$(call quiet,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
-
-$(2)/tests/unit: $$(UNIT_SRCS:%.c=$(2)/unit/%.o) $$(if $$(strip $$(UNIT_LIB_SRCS)),$(2)/unit/libkvmxen.a)
+$(1)/unit: $$(UNIT_SRCS:%.c=$(1)/obj/%.o) $$(UNIT_LIB_SRCS:%.c=$(1)/obj/%.o)
 	@mkdir -p $$(@D)
-	$$(call quiet,LD,$$@)$$(CC) -pthread -rdynamic $(3) $$(LDFLAGS) -o $$@ $$^ -lcunit \
+	$$(call quiet,LD,$$@)$$(CC) -pthread -rdynamic $(2) $$(LDFLAGS) -o $$@ $$^ -lcunit \
 		$$(XEN_LIBS) -ldl
 
--include $$(patsubst %.c,$(2)/unit/%.d,$$(UNIT_SRCS) $$(UNIT_LIB_SRCS))
+-include $$(patsubst %.c,$(1)/obj/%.d,$$(UNIT_SRCS) $$(UNIT_LIB_SRCS))
 endef
 
-$(eval $(call unit_flavour,unit,$(BUILD),-O2 -D_FORTIFY_SOURCE=2))
-$(eval $(call unit_flavour,asan,$(BUILD)/asan,-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined))
-$(eval $(call unit_flavour,tsan,$(BUILD)/tsan,-O1 -fno-omit-frame-pointer -fsanitize=thread))
+$(eval $(call unit_flavour,$(BUILD)/tests,-O2 -D_FORTIFY_SOURCE=2))
+$(eval $(call unit_flavour,$(BUILD)/asan,-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined))
+$(eval $(call unit_flavour,$(BUILD)/tsan,-O1 -fno-omit-frame-pointer -fsanitize=thread))
 
 .PHONY: unit unit-asan unit-tsan
 unit: $(BUILD)/tests/unit
 	$< $(RUN)
-unit-asan: $(BUILD)/asan/tests/unit
+unit-asan: $(BUILD)/asan/unit
 	ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 $< $(RUN)
-unit-tsan: $(BUILD)/tsan/tests/unit
+unit-tsan: $(BUILD)/tsan/unit
 	TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1 $< $(RUN)
