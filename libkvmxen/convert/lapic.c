@@ -94,6 +94,7 @@ void lapic_record_to_state(struct vcpu_state *state, const struct hvm_hw_lapic *
 			     count_to_kvm(reg_get(regs, STATE_LAPIC_TMICT)));
 	vcpu_state_lapic_set(state, STATE_LAPIC_TMCCT,
 			     count_to_kvm(reg_get(regs, STATE_LAPIC_TMCCT)));
+	vcpu_state_lapic_derive(state);
 	state->sregs.apic_base = record->apic_base_msr;
 	state->msrs[MSR_ROW_TSC_DEADLINE] = record->tdt_msr;
 }

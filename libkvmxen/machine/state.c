@@ -50,6 +50,26 @@ void vcpu_state_lapic_set(struct vcpu_state *state, unsigned offset, uint32_t va
 	memcpy(state->lapic.regs + offset, &value, sizeof value);
 }
 
+void vcpu_state_lapic_derive(struct vcpu_state *state)
+{
+	uint32_t priority = vcpu_state_lapic_get(state, STATE_LAPIC_TPR) & 0xff;
+
+	for (int i = 7; i >= 0; i--) {
+		uint32_t word = vcpu_state_lapic_get(state, STATE_LAPIC_ISR + 0x10 * i);
+		uint32_t class;
+
+		if (!word)
+			continue;
+		class = (32 * i + 31 - __builtin_clz(word)) & 0xf0;
+		if (class > (priority & 0xf0))
+			priority = class;
+		break;
+	}
+	vcpu_state_lapic_set(state, STATE_LAPIC_PPR, priority);
+	if (!vcpu_state_lapic_get(state, STATE_LAPIC_TMICT))
+		vcpu_state_lapic_set(state, STATE_LAPIC_TMCCT, 0);
+}
+
 bool vcpu_state_has_lapic(const struct vcpu_state *state)
 {
 	return vcpu_state_lapic_get(state, STATE_LAPIC_VERSION) != 0;
@@ -127,6 +147,19 @@ static void show_interrupt(struct vcpu_state *state)
 		state->sregs.interrupt_bitmap[vector / 64] = 1ull << (vector % 64);
 }
 
+#define VECTOR_BP 3
+#define VECTOR_OF 4
+
+void vcpu_state_get_events(const struct vcpu_state *state, struct kvm_vcpu_events *events)
+{
+	*events = state->events;
+	if (events->exception.nr == VECTOR_BP || events->exception.nr == VECTOR_OF)
+		events->exception.injected = 0;
+	if (events->interrupt.soft)
+		events->interrupt.injected = 0;
+	events->interrupt.soft = 0;
+}
+
 void vcpu_state_set_events(struct vcpu_state *state, const struct kvm_vcpu_events *events)
 {
 	struct kvm_vcpu_events *to = &state->events;
@@ -134,6 +167,8 @@ void vcpu_state_set_events(struct vcpu_state *state, const struct kvm_vcpu_event
 	to->exception = events->exception;
 	/* Without KVM_CAP_EXCEPTION_PAYLOAD nothing is ever pending beside being injected. */
 	to->exception.pending = 0;
+	to->exception_has_payload = 0;
+	to->exception_payload = events->exception_payload;
 	to->interrupt.injected = events->interrupt.injected;
 	to->interrupt.nr = events->interrupt.nr;
 	to->interrupt.soft = events->interrupt.soft;
@@ -141,7 +176,7 @@ void vcpu_state_set_events(struct vcpu_state *state, const struct kvm_vcpu_event
 		to->interrupt.shadow = events->interrupt.shadow;
 	to->nmi.injected = events->nmi.injected;
 	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
-		to->nmi.pending = events->nmi.pending;
+		to->nmi.pending = !!events->nmi.pending;
 	to->nmi.masked = events->nmi.masked;
 	show_interrupt(state);
 	state->dirty |= STATE_EVENTS;
@@ -155,8 +190,10 @@ void vcpu_state_set_sregs(struct vcpu_state *state, const struct kvm_sregs *sreg
 	/* KVM ignores a CR8 that no guest could write. */
 	if (sregs->cr8 & ~0xfull)
 		state->sregs.cr8 = old_cr8;
-	if (vcpu_state_has_lapic(state) && state->sregs.cr8 != old_cr8)
+	if (vcpu_state_has_lapic(state) && state->sregs.cr8 != old_cr8) {
 		vcpu_state_lapic_set(state, STATE_LAPIC_TPR, state->sregs.cr8 << 4);
+		vcpu_state_lapic_derive(state);
+	}
 	if (state->sregs.cr8 != old_cr8 || sregs->apic_base != old_apic_base)
 		state->dirty |= STATE_LAPIC;
 
@@ -177,6 +214,7 @@ void vcpu_state_set_lapic(struct vcpu_state *state, const struct kvm_lapic_state
 {
 	state->lapic = *lapic;
 	vcpu_state_lapic_set(state, STATE_LAPIC_VERSION, LAPIC_VERSION);
+	vcpu_state_lapic_derive(state);
 	state->sregs.cr8 = (vcpu_state_lapic_get(state, STATE_LAPIC_TPR) >> 4) & 0xf;
 	state->dirty |= STATE_LAPIC;
 }

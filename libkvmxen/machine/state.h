@@ -64,9 +64,11 @@ struct vcpu_state {
 #define STATE_LAPIC_ID      0x020
 #define STATE_LAPIC_VERSION 0x030
 #define STATE_LAPIC_TPR     0x080
+#define STATE_LAPIC_PPR     0x0a0
 #define STATE_LAPIC_LDR     0x0d0
 #define STATE_LAPIC_DFR     0x0e0
 #define STATE_LAPIC_SPIV    0x0f0
+#define STATE_LAPIC_ISR     0x100 /* eight words, 16 bytes apart */
 #define STATE_LAPIC_LVTT    0x320
 #define STATE_LAPIC_LVT0    0x350
 #define STATE_LAPIC_TMICT   0x380
@@ -77,6 +79,8 @@ void vcpu_state_lapic_set(struct vcpu_state *state, unsigned offset, uint32_t va
 /* With an in-kernel LAPIC (its version register is never 0). Without one the VMM has its own, and
  * Xen's is kept disabled. */
 bool vcpu_state_has_lapic(const struct vcpu_state *state);
+/* Registers of the page that follow from others: PPR, and a timer's count when it is not armed. */
+void vcpu_state_lapic_derive(struct vcpu_state *state);
 /* The LAPIC timer is in TSC deadline mode. */
 bool vcpu_state_lapic_deadline(const struct vcpu_state *state);
 /* Whether KVM takes a value of the APIC base register; physical_bits: of the guest's CPUID. */
@@ -86,7 +90,9 @@ bool vcpu_state_apic_base_valid(uint64_t value, unsigned physical_bits);
  * interrupt_bitmap queues that interrupt. The parts touched become dirty. */
 void vcpu_state_set_sregs(struct vcpu_state *state, const struct kvm_sregs *sregs);
 void vcpu_state_set_lapic(struct vcpu_state *state, const struct kvm_lapic_state *lapic);
-/* KVM_SET_VCPU_EVENTS: fields that its flags do not name stay. */
+/* KVM_GET_VCPU_EVENTS and KVM_SET_VCPU_EVENTS. Software interrupts and exceptions do not show: the
+ * instruction runs again. When setting, fields that the flags do not name stay. */
+void vcpu_state_get_events(const struct vcpu_state *state, struct kvm_vcpu_events *events);
 void vcpu_state_set_events(struct vcpu_state *state, const struct kvm_vcpu_events *events);
 /* KVM_GET_FPU and KVM_SET_FPU: the first 512 bytes of xsave. KVM reports no mxcsr and takes none. */
 void vcpu_state_get_fpu(const struct vcpu_state *state, struct kvm_fpu *fpu);
