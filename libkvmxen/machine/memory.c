@@ -47,45 +47,70 @@ int memory_init(struct vm *vm)
 	atomic_init(&p->slots, none);
 	pthread_mutex_init(&vm->memory.lock, NULL);
 	atomic_init(&vm->memory.changed, false);
+	atomic_init(&vm->memory.deferred, false);
 	vm->memory.private = p;
 	return 0;
 }
 
-static void unback_all(struct memory_private *p, bool keep_content)
-{
-	while (p->chunk_count) {
-		size_t last = p->chunk_count - 1;
-		int rc = keep_content ? chunk_unback(p, last, true, 0, 0) : 0;
+static _Thread_local unsigned inside;
 
-		if (rc)
-			message_error("the memory at %#lx is lost with its domain: %s",
-				      p->chunks[last]->hva, strerror(-rc));
-		if (rc || !keep_content)
-			chunk_forget(p, last);
-	}
-	p->limit = p->pool_bytes = 0;
+bool memory_is_inside(void)
+{
+	return inside;
+}
+
+void memory_lock(struct vm *vm)
+{
+	inside++;
+	pthread_mutex_lock(&vm->memory.lock);
+}
+
+void memory_unlock(struct vm *vm)
+{
+	pthread_mutex_unlock(&vm->memory.lock);
+	inside--;
+}
+
+/* The domain goes: what was under the slots, not the slots. */
+static void detach(struct memory_private *p, bool keep_content)
+{
+	alias_forget(p);
+	unback_all(p, keep_content);
+	dirty_forget(p);
+	p->frames = p->limit = p->pool_bytes = 0;
+	p->absent = p->absent_end = 0;
+}
+
+static void memory_free(struct memory_private *p)
+{
+	const struct slots *slots = slots_now(p);
+
+	for (size_t i = 0; i < slots->count; i++)
+		free(slots->slot[i].dirty);
+	slots_free(p);
+	free(p->chunks);
+	free(p);
 }
 
 void memory_destroy(struct vm *vm, bool keep_content)
 {
-	struct memory_private *p = vm->memory.private;
+	bool last = !vm_live(vm) || !atomic_load(&vm->refs);
+	struct memory_private *p;
 
-	if (!p)
-		return;
-	pthread_mutex_lock(&vm->memory.lock);
-	unback_all(p, keep_content);
-	if (vm_live(vm) && atomic_load(&vm->refs)) {
-		atomic_store(&vm->memory.changed, true);
-		p = NULL;
-	} else {
+	memory_lock(vm);
+	p = vm->memory.private;
+	if (last)
 		vm->memory.private = NULL;
-	}
-	pthread_mutex_unlock(&vm->memory.lock);
+	memory_unlock(vm);
 	if (!p)
 		return;
-	slots_free(p);
-	free(p->chunks);
-	free(p);
+	memory_delist(p);
+	memory_lock(vm);
+	detach(p, keep_content);
+	atomic_store(&vm->memory.changed, true);
+	memory_unlock(vm);
+	if (last)
+		memory_free(p);
 }
 
 uint64_t memory_pages(struct vm *vm)
@@ -108,15 +133,18 @@ int memory_flush(struct vm *vm)
 	struct memory_private *p;
 	int rc = -EIO;
 
-	pthread_mutex_lock(&vm->memory.lock);
+	memory_lock(vm);
 	p = vm->memory.private;
 	if (p)
 		rc = memory_flush_locked(p);
 	if (!rc) {
 		atomic_store(&vm->memory.changed, false);
 		atomic_fetch_and(&vm->work, ~VM_WORK_MEMORY);
+		/* What was left alone this time has to be seen to. */
+		if (memory_absent(p, 0, UINTPTR_MAX))
+			memory_look_again(p);
 	}
-	pthread_mutex_unlock(&vm->memory.lock);
+	memory_unlock(vm);
 	return rc;
 }
 
@@ -137,15 +165,22 @@ static int flush_now(struct vm *vm)
 static void flush_deferred(void *data)
 {
 	struct vm *vm = data;
-	struct memory_private *p;
 
 	pthread_mutex_lock(&vm->lock);
-	p = vm->memory.private;
-	if (p)
-		atomic_store(&p->deferred, false);
-	if (p && vm_live(vm) && atomic_load(&vm->memory.changed))
+	atomic_store(&vm->memory.deferred, false);
+	if (vm_live(vm) && atomic_load(&vm->memory.changed))
 		flush_now(vm);
 	pthread_mutex_unlock(&vm->lock);
+}
+
+void memory_look_again(struct memory_private *p)
+{
+	struct vm *vm = p->vm;
+
+	atomic_store(&vm->memory.changed, true);
+	if (!atomic_exchange(&vm->memory.deferred, true) &&
+	    worker_defer(vm->worker, FLUSH_DELAY, flush_deferred, vm))
+		atomic_store(&vm->memory.deferred, false);
 }
 
 static bool anyone_runs(struct vm *vm)
@@ -165,9 +200,8 @@ void memory_ask(struct memory_private *p)
 	atomic_store(&vm->memory.changed, true);
 	atomic_fetch_or(&vm->work, VM_WORK_MEMORY);
 	/* Whoever enters KVM_RUN from here on sees the bit. */
-	if (vm_live(vm) && anyone_runs(vm) && !atomic_exchange(&p->deferred, true) &&
-	    worker_defer(vm->worker, FLUSH_DELAY, flush_deferred, vm))
-		atomic_store(&p->deferred, false);
+	if (vm_live(vm) && anyone_runs(vm))
+		memory_look_again(p);
 }
 
 /* --- KVM_SET_USER_MEMORY_REGION --- */
@@ -209,9 +243,48 @@ static int check_region(const struct kvm_userspace_memory_region *region)
 static int delete_slot(struct memory_private *p, const struct slot *old,
 		       const struct kvm_userspace_memory_region *region)
 {
+	atomic_ulong *dirty;
+	int rc;
+
 	if (!old)
 		return refuse(region, "there is no slot to delete", EINVAL);
-	return slots_replace(p, old, NULL);
+	dirty = old->dirty;
+	rc = slots_replace(p, old, NULL);
+	if (!rc && dirty)
+		slots_retire(p, dirty);
+	return rc;
+}
+
+/* A new slot over memory that is backed already: is it still the same memory? */
+static int check_backing(struct memory_private *p, const struct slot *slot)
+{
+	uintptr_t end = slot->hva + (slot->pages << MEMORY_PAGE_SHIFT);
+
+	if (slot->hva < p->lowest || !p->lowest)
+		p->lowest = slot->hva;
+	if (end > p->highest)
+		p->highest = end;
+	return back_check(p, slot->hva, end);
+}
+
+/* Publishes the slot with a map of its own when it is logged. */
+static int publish(struct memory_private *p, const struct slot *old, struct slot *new)
+{
+	atomic_ulong *before = old ? old->dirty : NULL;
+	int rc;
+
+	new->dirty = new->flags &KVM_MEM_LOG_DIRTY_PAGES ? before : NULL;
+	if (new->flags & KVM_MEM_LOG_DIRTY_PAGES && !before) {
+		new->dirty = dirty_map(new->pages);
+		if (!new->dirty)
+			return -ENOMEM;
+	}
+	rc = slots_replace(p, old, new);
+	if (rc && new->dirty != before)
+		free(new->dirty);
+	if (!rc && before && new->dirty != before)
+		slots_retire(p, before);
+	return rc;
 }
 
 static int set_slot(struct memory_private *p, const struct slot *old,
@@ -224,6 +297,7 @@ static int set_slot(struct memory_private *p, const struct slot *old,
 		.pages = region->memory_size >> MEMORY_PAGE_SHIFT,
 		.hva = region->userspace_addr,
 	};
+	int rc;
 
 	if (old && (new.hva != old->hva || new.pages != old->pages ||
 		    ((new.flags ^ old->flags) & KVM_MEM_READONLY)))
@@ -242,31 +316,65 @@ static int set_slot(struct memory_private *p, const struct slot *old,
 			return -EINVAL;
 		}
 	}
-	return slots_replace(p, old, &new);
+	rc = old ? 0 : check_backing(p, &new);
+	return rc ? rc : publish(p, old, &new);
+}
+
+static bool is_logged(struct memory_private *p, uint32_t id)
+{
+	const struct slot *slot = slots_by_id(slots_now(p), id);
+
+	return slot && slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
+}
+
+/* *log: the log of a slot begins. */
+static int set_region(struct vm *vm, const struct kvm_userspace_memory_region *region, bool *log)
+{
+	struct memory_private *p = vm->memory.private;
+	struct slots *before;
+	const struct slot *old;
+	int rc;
+
+	if (!p)
+		return -EIO;
+	before = slots_now(p);
+	old = slots_by_id(before, region->slot);
+	*log = !is_logged(p, region->slot);
+	rc = region->memory_size ? set_slot(p, old, region) : delete_slot(p, old, region);
+	if (!rc && slots_now(p) != before)
+		memory_ask(p);
+	*log = *log && is_logged(p, region->slot);
+	return rc;
+}
+
+static void give_up_log(struct vm *vm, const struct kvm_userspace_memory_region *region)
+{
+	struct kvm_userspace_memory_region quiet = *region;
+	bool log;
+
+	quiet.flags &= ~KVM_MEM_LOG_DIRTY_PAGES;
+	memory_lock(vm);
+	set_region(vm, &quiet, &log);
+	memory_unlock(vm);
 }
 
 long memory_set_user_region(struct vm *vm, struct kvm_userspace_memory_region *region)
 {
-	struct memory_private *p;
-	const struct slot *old;
 	int rc = check_region(region);
+	bool log;
 
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&vm->lock);
-	pthread_mutex_lock(&vm->memory.lock);
-	p = vm->memory.private;
-	if (!p) {
-		rc = -EIO;
-	} else {
-		struct slots *before = slots_now(p);
-
-		old = slots_by_id(before, region->slot);
-		rc = region->memory_size ? set_slot(p, old, region) : delete_slot(p, old, region);
-		if (!rc && slots_now(p) != before)
-			memory_ask(p);
+	memory_lock(vm);
+	rc = set_region(vm, region, &log);
+	memory_unlock(vm);
+	/* From its return on, no write may go unseen: that cannot wait for the next KVM_RUN. */
+	if (!rc && log && vm_live(vm)) {
+		rc = flush_now(vm);
+		if (rc)
+			give_up_log(vm, region);
 	}
-	pthread_mutex_unlock(&vm->memory.lock);
 	pthread_mutex_unlock(&vm->lock);
 	return rc;
 }

@@ -28,6 +28,7 @@ struct memory {
 	struct memory_private *private; /* memory*.c */
 	pthread_mutex_t lock;           /* after vm->lock; memory_intercept takes this one alone */
 	atomic_bool changed;            /* memory_flush has something to do */
+	atomic_bool deferred;           /* the worker has been asked for a flush */
 };
 
 int memory_init(struct vm *vm);
@@ -47,6 +48,19 @@ uint64_t memory_pages(struct vm *vm);
 /* The VMM's address of [gpa, gpa + length), which must lie in one slot; NULL when no slot has it.
  * Lock-free: for the exit path. *readonly (may be NULL) tells a KVM_MEM_READONLY slot. */
 void *memory_at(struct vm *vm, uint64_t gpa, size_t length, bool *readonly);
+/*
+ * Several slots with one host page (Xen shows a frame at one guest address only): the one that the
+ * guest may write, or else the one with the lowest id, has the page. A read-only one beside it has
+ * a copy, brought up to date by each memory_flush and by memory_refresh_aliases (call it when the
+ * VMM has set registers: it may have rewritten its ROM). A further writable one has no memory in
+ * Xen: accesses arrive as requests, and memory_serve answers them.
+ */
+void memory_refresh_aliases(struct vm *vm);
+
+/* Exit path: does an access of size 1 to 8 that has come to us as a request belong to a slot's
+ * memory? If so it is done, and logged. Not for writes to a read-only slot: they are the VMM's. */
+bool memory_serve(struct vm *vm, uint64_t gpa, void *data, size_t size, bool is_write);
+
 /* What the library itself stored into guest memory on the guest's behalf is logged as KVM would. */
 void memory_mark_dirty(struct vm *vm, uint64_t gpa, size_t length);
 
@@ -76,6 +90,10 @@ enum memory_call {
 };
 bool memory_intercept(enum memory_call call, void *address, size_t length, int argument,
 		      long *result);
+
+/* Makes [address, address + length) ordinary memory, with its content, once its slots were deleted.
+ * -EBUSY: part of it is still in a slot. */
+int memory_ordinary(void *address, size_t length);
 
 /* ioctl handlers. */
 long memory_set_user_region(struct vm *vm, struct kvm_userspace_memory_region *region);

@@ -1,8 +1,12 @@
 /*
- * Chunks: frames of the domain under the VMM's memory.
+ * Backing: frames of the domain under the VMM's memory, and ordinary memory again.
  *
  * What the VMM has at an address is moved aside, the frames are mapped there, the content is
  * copied, and what was there is dropped. Until the last step all of it can be put back.
+ *
+ * Differences that follow, and that real KVM has not: a shared or file mapping is no longer shared
+ * with others while it is backed, nor afterwards, when it is private memory with the same content;
+ * protections (PROT_READ) are gone.
  */
 #include "libkvmxen/machine/memory_private.h"
 
@@ -13,224 +17,74 @@
 
 #include "libkvmxen/message.h"
 
-#define BATCH         512 /* gfns in one call */
-#define KIB_PER_PAGE  4
-#define PAGES_PER_MIB 256
-#define PAGES_SLACK   256          /* scratch frame, monitor ring, Xen's own special pages */
-#define POOL_PER_VCPU (1ull << 20) /* libxl's rule: 1 MiB a vcpu, 4 KiB a MiB of memory; */
-#define POOL_SLACK    (4ull << 20) /* and page tables for the parking range and what moved */
+/* --- frames under memory --- */
 
-/* --- the domain's frames --- */
-
-int frames_reserve(struct memory_private *p, uint64_t more)
+/* What foreign mappings look like in this process, from the first of them. */
+static void learn_identity(struct memory_private *p, uintptr_t hva)
 {
-	struct vm *vm = p->vm;
-	uint64_t pages = memory_pages(vm), bytes;
-	int rc = 0;
+	struct vmas vmas;
 
-	/* Never below what the domain was created with. */
-	if (pages < p->frames + more)
-		pages = p->frames + more;
-	pages += PAGES_SLACK;
-	bytes = atomic_load(&vm->vcpu_count) * POOL_PER_VCPU +
-		(pages / PAGES_PER_MIB + 1) * MEMORY_PAGE + POOL_SLACK;
-	if (pages > p->limit) {
-		rc = CONTROL_OP(vm, domain_set_maxmem, pages * KIB_PER_PAGE);
-		if (!rc)
-			p->limit = pages;
+	if (p->inode || vmas_scan(&vmas, hva, hva + MEMORY_PAGE))
+		return;
+	if (vmas.count) {
+		p->device = vmas.vma[0].device;
+		p->inode = vmas.vma[0].inode;
 	}
-	if (!rc && bytes > p->pool_bytes) {
-		rc = CONTROL_OP(vm, domain_set_paging_pool, bytes);
-		if (!rc)
-			p->pool_bytes = bytes;
+	vmas_free(&vmas);
+}
+
+/* Moves memory aside and maps the frames of the chunk in its place. */
+static int map_over(struct memory_private *p, const struct chunk *chunk, void **aside)
+{
+	size_t length = chunk->pages * MEMORY_PAGE;
+	uint64_t gfns[CHUNK_PAGES];
+	void *out;
+	int rc, lost;
+
+	*aside = vma_move_aside(chunk->hva, length);
+	if (*aside == MAP_FAILED)
+		return -errno;
+	for (uint32_t i = 0; i < chunk->pages; i++)
+		gfns[i] = frame_gfn(chunk_frame(chunk, i));
+	rc = frames_map(p, (void *)chunk->hva, gfns, chunk->pages, &out);
+	if (!rc) {
+		learn_identity(p, chunk->hva);
+		return 0;
 	}
+	lost = vma_put_back(*aside, chunk->hva, length);
+	if (lost)
+		message_error("the memory at %p cannot be moved back to %#lx: %s", *aside,
+			      chunk->hva, strerror(-lost));
 	return rc;
 }
 
-void frames_release(struct memory_private *p, uint64_t gfn, uint64_t n)
+static struct chunk *chunk_make(uintptr_t hva, uint32_t pages, bool shared, uint64_t frame)
 {
-	while (n) {
-		uint64_t gfns[BATCH];
-		size_t some = n < BATCH ? n : BATCH;
-		int rc;
+	struct chunk *chunk = malloc(sizeof(*chunk));
 
-		for (size_t i = 0; i < some; i++)
-			gfns[i] = gfn + i;
-		rc = DEVICE_OP(p->vm, mem_release, some, gfns);
-		if (rc < 0)
-			message_debug("%zu frames at gfn %#llx not released: %s", some,
-				      (unsigned long long)gfn, strerror(-rc));
-		gfn += some;
-		n -= some;
-	}
-}
-
-/* How many of n extents in a row were populated, or -errno. */
-static int populate_extents(struct memory_private *p, unsigned order, uint64_t gfn, size_t n)
-{
-	uint64_t gfns[BATCH];
-
-	for (size_t i = 0; i < n; i++)
-		gfns[i] = gfn + (i << order);
-	return DEVICE_OP(p->vm, mem_populate, order, n, gfns);
-}
-
-/* As many 4 KiB frames as possible from gfn on. */
-static uint64_t populate_some(struct memory_private *p, uint64_t gfn, uint64_t n, int *rc)
-{
-	uint64_t to_boundary = -gfn & (CHUNK_PAGES - 1), some;
-
-	if (!to_boundary && n >= CHUNK_PAGES) {
-		some = n / CHUNK_PAGES < BATCH ? n / CHUNK_PAGES : BATCH;
-		*rc = populate_extents(p, CHUNK_ORDER, gfn, some);
-		if (*rc > 0)
-			return *rc * (uint64_t)CHUNK_PAGES;
-		/* No 2 MiB of the host in a row: single pages may still do. */
-		to_boundary = CHUNK_PAGES;
-	}
-	some = to_boundary && to_boundary < n ? to_boundary : n;
-	some = some < BATCH ? some : BATCH;
-	*rc = populate_extents(p, 0, gfn, some);
-	return *rc > 0 ? *rc : 0;
-}
-
-int frames_populate(struct memory_private *p, uint64_t gfn, uint64_t n)
-{
-	uint64_t done = 0;
-	int rc;
-
-	while (done < n) {
-		uint64_t some = populate_some(p, gfn + done, n - done, &rc);
-
-		if (!some) {
-			frames_release(p, gfn, done);
-			return rc ? rc : -ENOMEM;
-		}
-		done += some;
-	}
-	return 0;
-}
-
-/* --- one chunk --- */
-
-int chunk_spread(struct chunk *chunk)
-{
-	if (chunk->frames)
-		return 0;
-	chunk->frames = malloc(chunk->pages * sizeof(*chunk->frames));
-	if (!chunk->frames)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < chunk->pages; i++)
-		chunk->frames[i] = chunk->frame + i;
-	return 0;
-}
-
-void chunk_set(struct chunk *chunk, uint32_t first, uint32_t n, uint64_t frame)
-{
-	if (n == chunk->pages) {
-		free(chunk->frames);
-		chunk->frames = NULL;
-		chunk->frame = frame;
-		return;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		chunk->frames[first + i] = frame + i;
-}
-
-void chunk_compact(struct chunk *chunk)
-{
-	uint64_t *frames = chunk->frames;
-
-	if (!frames)
-		return;
-	for (uint32_t i = 1; i < chunk->pages; i++)
-		if (frames[i] != frames[0] + i)
-			return;
-	chunk_set(chunk, 0, chunk->pages, frames[0]);
-}
-
-size_t chunks_find(const struct memory_private *p, uintptr_t hva)
-{
-	size_t low = 0, high = p->chunk_count;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (chunk_end(p->chunks[mid]) <= hva)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-static void chunk_insert(struct memory_private *p, struct chunk *chunk)
-{
-	size_t at = chunks_find(p, chunk->hva);
-
-	memmove(p->chunks + at + 1, p->chunks + at, (p->chunk_count - at) * sizeof(*p->chunks));
-	p->chunks[at] = chunk;
-	p->chunk_count++;
-	p->frames += chunk->pages;
-}
-
-void chunk_forget(struct memory_private *p, size_t i)
-{
-	p->frames -= p->chunks[i]->pages;
-	free(p->chunks[i]->frames);
-	free(p->chunks[i]);
-	p->chunk_count--;
-	memmove(p->chunks + i, p->chunks + i + 1, (p->chunk_count - i) * sizeof(*p->chunks));
-}
-
-static int map_frames(struct memory_private *p, uintptr_t hva, uint64_t gfn, uint32_t pages)
-{
-	uint64_t gfns[CHUNK_PAGES];
-	void *out;
-
-	for (uint32_t i = 0; i < pages; i++)
-		gfns[i] = gfn + i;
-	return DEVICE_OP(p->vm, mem_map, (void *)hva, PROT_READ | PROT_WRITE, pages, gfns, &out);
+	if (chunk)
+		*chunk = (struct chunk){
+			.hva = hva, .pages = pages, .shared = shared, .frame = frame};
+	return chunk;
 }
 
 /* The frames at gfn are populated. */
 static int back_one(struct memory_private *p, const struct vma *vma, uintptr_t hva, uint64_t gfn,
 		    uint32_t pages)
 {
-	size_t length = pages * MEMORY_PAGE;
-	struct chunk *chunk = malloc(sizeof(*chunk));
+	struct chunk *chunk = chunk_make(hva, pages, !vma->anonymous, frame_make(gfn, MEM_RAM_RW));
 	void *aside;
-	int rc;
+	int rc = chunk ? chunks_room(p) : -ENOMEM;
 
-	if (!chunk || memory_grow(&p->chunks, p->chunk_count, &p->chunk_room, sizeof(chunk))) {
-		free(chunk);
-		return -ENOMEM;
-	}
-	aside = vma_move_aside(hva, length);
-	if (aside == MAP_FAILED) {
-		rc = -errno;
-		free(chunk);
+	if (!rc)
+		rc = map_over(p, chunk, &aside);
+	if (rc) {
+		chunk_free(chunk);
 		return rc;
 	}
-	rc = map_frames(p, hva, gfn, pages);
-	if (rc < 0) {
-		int lost = vma_put_back(aside, hva, length);
-
-		if (lost)
-			message_error("the memory at %p cannot be moved back to %#lx: %s", aside,
-				      hva, strerror(-lost));
-		free(chunk);
-		return rc;
-	}
-	vma_copy(vma, aside, (void *)hva, length);
-	munmap(aside, length);
-	*chunk = (struct chunk){
-		.hva = hva,
-		.pages = pages,
-		.shared = !vma->anonymous,
-		.frame = frame_make(gfn, MEM_RAM_RW),
-	};
-	chunk_insert(p, chunk);
+	vma_copy(vma, aside, (void *)hva, pages * MEMORY_PAGE);
+	munmap(aside, pages * MEMORY_PAGE);
+	chunks_insert(p, chunk);
 	return 0;
 }
 
@@ -242,56 +96,56 @@ static int back_run(struct memory_private *p, const struct vma *vma, uintptr_t h
 
 	if (!rc)
 		rc = frames_populate(p, gfn, pages);
-	while (!rc && pages) {
+	if (rc)
+		return rc;
+	while (pages) {
 		/* Chunks end where 2 MiB of guest memory do. */
 		uint64_t some = CHUNK_PAGES - gfn % CHUNK_PAGES;
 
 		some = some < pages ? some : pages;
 		rc = back_one(p, vma, hva, gfn, some);
-		if (rc < 0)
-			break;
+		if (rc) {
+			frames_release(p, gfn, pages);
+			return rc;
+		}
 		hva += some * MEMORY_PAGE;
 		gfn += some;
 		pages -= some;
 	}
-	if (rc && pages)
-		frames_release(p, gfn, pages);
-	return rc;
+	return 0;
 }
 
-int chunks_back(struct memory_private *p, uintptr_t hva, uint64_t gfn, uint64_t pages,
-		uint32_t slot_id)
+int back(struct memory_private *p, uintptr_t hva, uint64_t gfn, uint64_t pages, uint32_t slot_id)
 {
-	uintptr_t end = hva + pages * MEMORY_PAGE;
 	struct vmas vmas;
-	int rc = vmas_scan(&vmas, hva, end);
+	int rc = vmas_scan(&vmas, hva, hva + pages * MEMORY_PAGE);
 
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < vmas.count && !rc; i++) {
 		const struct vma *vma = &vmas.vma[i];
+		uint64_t at = gfn + (vma->start - hva) / MEMORY_PAGE;
 
 		/* KVM would fail KVM_RUN with EFAULT when the guest touches such a page; here the
 		 * guest sees no memory there. */
 		if (!vma->accessible)
 			continue;
-		rc = vma->foreign
-			     ? -EOPNOTSUPP
-			     : back_run(p, vma, vma->start, gfn + (vma->start - hva) / MEMORY_PAGE,
-					(vma->end - vma->start) / MEMORY_PAGE);
+		rc = vma->foreign ? -EOPNOTSUPP
+				  : back_run(p, vma, vma->start, at,
+					     (vma->end - vma->start) / MEMORY_PAGE);
 		if (rc)
 			message_error("KVM_SET_USER_MEMORY_REGION: slot %u: no guest memory can be "
 				      "put at %#lx-%#lx (guest address %#llx): %s",
 				      slot_id, vma->start, vma->end,
-				      (unsigned long long)(gfn + (vma->start - hva) / MEMORY_PAGE)
-					      << MEMORY_PAGE_SHIFT,
-				      vma->foreign ? "it is mapped from a device" : strerror(-rc));
+				      (unsigned long long)at << MEMORY_PAGE_SHIFT,
+				      vma->foreign ? "a device or another VM is mapped there"
+						   : strerror(-rc));
 	}
 	vmas_free(&vmas);
 	return rc;
 }
 
-/* --- giving memory back to the VMM --- */
+/* --- ordinary memory again --- */
 
 static bool page_is_zero(const void *page)
 {
@@ -303,17 +157,18 @@ static bool page_is_zero(const void *page)
 	return true;
 }
 
-int chunk_unback(struct memory_private *p, size_t i, bool keep_content, uintptr_t skip,
-		 uintptr_t skip_end)
+/* Replaces the foreign mapping, as a whole, by ordinary memory with its content but that of
+ * [skip, skip_end). */
+static int make_ordinary(const struct chunk *chunk, uintptr_t skip, uintptr_t skip_end)
 {
-	struct chunk *chunk = p->chunks[i];
 	size_t length = chunk->pages * MEMORY_PAGE;
 	char *ordinary = mmap(NULL, length, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int rc;
 
 	if (ordinary == MAP_FAILED)
 		return -errno;
-	for (size_t at = 0; at < length && keep_content; at += MEMORY_PAGE) {
+	for (size_t at = 0; at < length; at += MEMORY_PAGE) {
 		const char *page = (const char *)chunk->hva + at;
 
 		if (chunk->hva + at >= skip && chunk->hva + at < skip_end)
@@ -321,14 +176,167 @@ int chunk_unback(struct memory_private *p, size_t i, bool keep_content, uintptr_
 		if (!page_is_zero(page))
 			memcpy(ordinary + at, page, MEMORY_PAGE);
 	}
-	/* Replaces the whole of the foreign mapping, which the kernel allows. */
-	if (mremap(ordinary, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)chunk->hva) ==
-	    MAP_FAILED) {
-		int rc = -errno;
+	if (mremap(ordinary, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)chunk->hva) !=
+	    MAP_FAILED)
+		return 0;
+	rc = -errno;
+	munmap(ordinary, length);
+	return rc;
+}
 
-		munmap(ordinary, length);
+static void release_pages(struct memory_private *p, const struct chunk *chunk, uint32_t first,
+			  uint32_t end)
+{
+	for (uint32_t n; first < end; first += n) {
+		uint64_t gfn = frame_gfn(chunk_frame(chunk, first));
+
+		for (n = 1; first + n < end && frame_gfn(chunk_frame(chunk, first + n)) == gfn + n;
+		     n++)
+			;
+		frames_release(p, gfn, n);
+	}
+}
+
+/* A chunk of its own for pages [first, end) of another. NULL with no pages too. */
+static struct chunk *chunk_part(const struct chunk *of, uint32_t first, uint32_t end, int *rc)
+{
+	struct chunk *part;
+
+	if (first == end)
+		return NULL;
+	part = chunk_make(of->hva + first * MEMORY_PAGE, end - first, of->shared,
+			  chunk_frame(of, first));
+	if (!part || (of->frames && chunk_spread(part))) {
+		chunk_free(part);
+		*rc = -ENOMEM;
+		return NULL;
+	}
+	if (of->frames)
+		memcpy(part->frames, of->frames + first, (end - first) * sizeof(*of->frames));
+	return part;
+}
+
+/* Its memory has just become ordinary; the guest never lost sight of its frames. */
+static void back_part(struct memory_private *p, struct chunk *part)
+{
+	void *aside;
+
+	if (!part)
+		return;
+	if (chunks_room(p) || map_over(p, part, &aside)) {
+		/* Then it stays ordinary memory, until the next flush. */
+		release_pages(p, part, 0, part->pages);
+		chunk_free(part);
+		memory_ask(p);
+		return;
+	}
+	munmap(aside, part->pages * MEMORY_PAGE);
+	chunks_insert(p, part);
+}
+
+static int unback_one(struct memory_private *p, size_t i, uintptr_t start, uintptr_t end, bool keep)
+{
+	struct chunk *chunk = p->chunks[i], *before, *after;
+	uint32_t first = 0, last = chunk->pages;
+	int rc = 0;
+
+	if (start > chunk->hva)
+		first = (start - chunk->hva) / MEMORY_PAGE;
+	if (end < chunk_end(chunk))
+		last = (end - chunk->hva) / MEMORY_PAGE;
+	before = chunk_part(chunk, 0, first, &rc);
+	after = chunk_part(chunk, last, chunk->pages, &rc);
+	if (!rc)
+		rc = keep ? make_ordinary(chunk, 0, 0) : make_ordinary(chunk, start, end);
+	if (rc) {
+		chunk_free(before);
+		chunk_free(after);
 		return rc;
 	}
-	chunk_forget(p, i);
+	chunks_take(p, i);
+	release_pages(p, chunk, first, last);
+	chunk_free(chunk);
+	back_part(p, before);
+	back_part(p, after);
+	return 0;
+}
+
+int unback(struct memory_private *p, uintptr_t start, uintptr_t end, bool keep)
+{
+	int rc = back_check(p, start, end);
+
+	for (size_t i; !rc && (i = chunks_find(p, start)) < p->chunk_count;) {
+		uintptr_t next = chunk_end(p->chunks[i]);
+
+		if (p->chunks[i]->hva >= end)
+			break;
+		rc = unback_one(p, i, start, end, keep);
+		start = next < end ? next : end;
+	}
+	return rc;
+}
+
+void unback_all(struct memory_private *p, bool keep_content)
+{
+	if (keep_content && p->chunk_count)
+		back_check(p, p->chunks[0]->hva, chunk_end(p->chunks[p->chunk_count - 1]));
+	while (p->chunk_count) {
+		struct chunk *chunk = chunks_take(p, p->chunk_count - 1);
+		int rc = keep_content ? make_ordinary(chunk, 0, 0) : 0;
+
+		if (rc)
+			message_error("the memory at %#lx is lost with its domain: %s", chunk->hva,
+				      strerror(-rc));
+		chunk_free(chunk);
+	}
+}
+
+/* --- has somebody changed a mapping? --- */
+
+/* Not all memory goes through calls that we see: free() unmaps inside libc. */
+static bool is_still_ours(const struct memory_private *p, const struct vmas *vmas,
+			  const struct chunk *chunk, size_t *i)
+{
+	uintptr_t at = chunk->hva;
+
+	while (*i < vmas->count && vmas->vma[*i].end <= at)
+		++*i;
+	for (size_t j = *i; at < chunk_end(chunk); j++) {
+		const struct vma *vma = &vmas->vma[j];
+
+		if (j == vmas->count || vma->start > at || vma->device != p->device ||
+		    vma->inode != p->inode)
+			return false;
+		at = vma->end;
+	}
+	return true;
+}
+
+int back_check(struct memory_private *p, uintptr_t start, uintptr_t end)
+{
+	size_t first = chunks_find(p, start), last = first, vma = 0;
+	struct vmas vmas;
+	int rc;
+
+	while (last < p->chunk_count && p->chunks[last]->hva < end)
+		last++;
+	if (first == last || !p->inode)
+		return 0;
+	rc = vmas_scan(&vmas, p->chunks[first]->hva, chunk_end(p->chunks[last - 1]));
+	if (rc)
+		return rc;
+	while (first < last) {
+		if (is_still_ours(p, &vmas, p->chunks[first], &vma)) {
+			first++;
+			continue;
+		}
+		struct chunk *gone = chunks_take(p, first);
+
+		message_debug("the VMM has dropped its memory at %#lx", gone->hva);
+		release_pages(p, gone, 0, gone->pages);
+		chunk_free(gone);
+		last--;
+	}
+	vmas_free(&vmas);
 	return 0;
 }

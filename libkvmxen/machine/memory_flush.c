@@ -3,14 +3,14 @@
  *
  * 1. Frames that no slot shows any more, and frames that are in another's way, go to the parking
  *    range. 2. Frames that belong elsewhere are moved there. 3. Pages without a frame get one.
- * 4. Types. After any failure the chunks say where each frame is, and the next flush goes on.
+ * 4. Types, and the log. After any failure the chunks say where each frame is, and the next flush
+ *    goes on from there.
  */
 #include "libkvmxen/machine/memory_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "libkvmxen/message.h"
 
@@ -65,13 +65,9 @@ static int add_pages(struct pieces *pieces, struct chunk *chunk, uint32_t first,
 	return rc;
 }
 
-static enum mem_type type_wanted(const struct want *want)
-{
-	return want->flags & KVM_MEM_READONLY ? MEM_IOREQ_SERVER : MEM_RAM_RW;
-}
-
 /* All frames of all chunks that are not as the plan wants them. */
-static int find_difference(struct memory_private *p, const struct plan *plan, struct pieces *pieces)
+static int find_difference(struct memory_private *p, const struct plan *plan,
+			   enum mem_type readonly, struct pieces *pieces)
 {
 	const struct want *want = plan->owner, *last = want + plan->owners;
 	int rc = 0;
@@ -86,7 +82,9 @@ static int find_difference(struct memory_private *p, const struct plan *plan, st
 			while (want < last && want->page + want->pages <= at)
 				want++;
 			if (want < last && want->page <= at) {
-				to = frame_make(want->gfn + (at - want->page), type_wanted(want));
+				to = frame_make(want->gfn + (at - want->page),
+						want->flags & KVM_MEM_READONLY ? readonly
+									       : MEM_RAM_RW);
 				if (want->page + want->pages < end)
 					stop = want->page + want->pages;
 			} else if (want < last && want->page < end) {
@@ -101,51 +99,23 @@ static int find_difference(struct memory_private *p, const struct plan *plan, st
 
 /* --- moving --- */
 
-/* Does gfn hold a frame that can be mapped? For finding out where a failed call has got to. */
-static bool is_populated(struct memory_private *p, uint64_t gfn)
-{
-	void *at;
-
-	if (DEVICE_OP(p->vm, mem_map, NULL, PROT_READ, 1, &gfn, &at) < 0)
-		return false;
-	p->vm->xen.dev->ops->mem_unmap(p->vm->xen.dev, at, 1);
-	return true;
-}
-
-/* Xen moves one frame after the other: the first that is still at src. */
-static uint32_t frames_moved(struct memory_private *p, uint64_t src, uint32_t n)
-{
-	uint32_t low = 0, high = n;
-
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (is_populated(p, src + mid))
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return low;
-}
-
+/* The first n pages of the piece are known to be at frame now. */
 static void record(struct piece *piece, uint32_t n, uint64_t frame)
 {
-	if (n < piece->pages && chunk_spread(piece->chunk)) {
-		/* Only in part, and no memory to say so: the rest follows with the next flush, from
-		 * where we believe it is; what fails then fails loudly. */
+	/* Only in part, and no memory to say so: the piece stays where we believe it was, and to
+	 * move it again fails aloud. */
+	if (n < piece->pages && chunk_spread(piece->chunk))
 		return;
-	}
 	chunk_set(piece->chunk, piece->first, n, frame);
 	piece->at = frame;
 }
 
-/* Moves count pieces, in a row, to gfn and on. */
+/* Moves count pieces, n pages in a row, to gfn and on. */
 static int move_row(struct memory_private *p, struct piece *piece, size_t count, uint32_t n,
 		    uint64_t gfn)
 {
-	uint64_t src = frame_gfn(piece->at);
-	int rc = DEVICE_OP(p->vm, mem_relocate, src, gfn, n);
-	uint32_t moved = rc < 0 ? frames_moved(p, src, n) : n;
+	uint32_t moved;
+	int rc = frames_move(p, frame_gfn(piece->at), gfn, n, &moved);
 
 	for (size_t i = 0; i < count && moved; i++) {
 		uint32_t some = piece[i].pages < moved ? piece[i].pages : moved;
@@ -154,35 +124,19 @@ static int move_row(struct memory_private *p, struct piece *piece, size_t count,
 		gfn += some;
 		moved -= some;
 	}
-	if (rc < 0)
-		message_error("guest memory at %#llx cannot be moved to %#llx: %s",
-			      (unsigned long long)src << MEMORY_PAGE_SHIFT,
-			      (unsigned long long)gfn << MEMORY_PAGE_SHIFT, strerror(-rc));
-	return rc < 0 ? rc : 0;
+	return rc;
 }
 
-/* Sets the type of n frames in a row, which the chunks record as `from`. */
 static int type_row(struct memory_private *p, struct piece *piece, size_t count, uint32_t n,
 		    enum mem_type type)
 {
-	uint64_t gfn = frame_gfn(piece->at);
-	int rc = 0;
+	int rc = frames_type(p, frame_gfn(piece->at), n, frame_type(piece->at), type);
 
-	/* Between two restricted types there is no direct way. */
-	if (frame_type(piece->at) != MEM_RAM_RW && type != MEM_RAM_RW)
-		rc = DEVICE_OP(p->vm, mem_set_type, MEM_RAM_RW, gfn, n);
-	if (rc >= 0)
-		rc = DEVICE_OP(p->vm, mem_set_type, type, gfn, n);
-	if (rc < 0) {
-		/* Some of them may have it: make them all writable memory, which always works. */
-		DEVICE_OP(p->vm, mem_set_type, MEM_RAM_RW, gfn, n);
-		message_error("guest memory at %#llx: its type cannot be changed: %s",
-			      (unsigned long long)gfn << MEMORY_PAGE_SHIFT, strerror(-rc));
+	if (rc)
 		type = MEM_RAM_RW;
-	}
 	for (size_t i = 0; i < count; i++)
 		record(&piece[i], piece[i].pages, frame_make(frame_gfn(piece[i].at), type));
-	return rc < 0 ? rc : 0;
+	return rc;
 }
 
 /* How many pieces from the first on are in a row, where they are and (unless NULL) in target[];
@@ -386,25 +340,30 @@ static int back_all(struct memory_private *p, const struct plan *plan)
 			}
 			if (next < p->chunk_count && p->chunks[next]->hva < end)
 				stop = p->chunks[next]->hva;
-			rc = chunks_back(p, hva, want->gfn + (hva - start) / MEMORY_PAGE,
-					 (stop - hva) / MEMORY_PAGE, want->id);
+			if (!memory_absent(p, hva, stop))
+				rc = back(p, hva, want->gfn + (hva - start) / MEMORY_PAGE,
+					  (stop - hva) / MEMORY_PAGE, want->id);
 			hva = stop;
 		}
 	}
 	return rc;
 }
 
-static int difference(struct memory_private *p, const struct plan *plan, struct pieces *pieces)
+/* --- all of it --- */
+
+static int difference(struct memory_private *p, const struct plan *plan, enum mem_type readonly,
+		      struct pieces *pieces)
 {
 	free(pieces->piece);
 	*pieces = (struct pieces){0};
-	return find_difference(p, plan, pieces);
+	return find_difference(p, plan, readonly, pieces);
 }
 
-static int flush(struct memory_private *p, const struct plan *plan)
+static int move(struct memory_private *p, const struct plan *plan, enum log_mode mode)
 {
+	enum mem_type readonly = dirty_readonly_type(mode);
 	struct pieces pieces = {0};
-	int rc = difference(p, plan, &pieces);
+	int rc = difference(p, plan, readonly, &pieces);
 
 	if (!rc && pieces.count) {
 		rc = park(p, &pieces);
@@ -414,13 +373,27 @@ static int flush(struct memory_private *p, const struct plan *plan)
 	if (!rc)
 		rc = back_all(p, plan);
 	if (!rc)
-		rc = difference(p, plan, &pieces);
+		rc = difference(p, plan, readonly, &pieces);
 	if (!rc)
 		rc = set_types(p, &pieces);
 	for (size_t i = 0; i < p->chunk_count; i++)
 		chunk_compact(p->chunks[i]);
 	free(pieces.piece);
-	return rc;
+	if (rc)
+		return rc;
+	rc = alias_make(p, plan);
+	alias_refresh(p);
+	return rc ? rc : alias_types(p, readonly);
+}
+
+static int flush(struct memory_private *p, const struct plan *plan)
+{
+	enum log_mode mode = dirty_wanted(p);
+	int rc = dirty_stop(p, mode);
+
+	if (!rc)
+		rc = move(p, plan, mode);
+	return rc ? rc : dirty_start(p, mode);
 }
 
 int memory_flush_locked(struct memory_private *p)
@@ -430,7 +403,15 @@ int memory_flush_locked(struct memory_private *p)
 
 	if (rc)
 		return rc;
-	rc = flush(p, &plan);
+	memory_enlist(p);
+	rc = dirty_collect(p);
+	if (!rc)
+		alias_drop(p, &plan);
+	if (!rc)
+		rc = flush(p, &plan);
+	/* Xen does not log such a range: everything, then. */
+	if (rc == -EAGAIN)
+		rc = flush(p, &plan);
 	plan_free(&plan);
 	return rc;
 }

@@ -40,7 +40,8 @@ struct slot {
 	uint32_t id, flags; /* KVM_MEM_* */
 	uint64_t gfn, pages;
 	uintptr_t hva;
-	atomic_ulong *dirty; /* with KVM_MEM_LOG_DIRTY_PAGES: a bit for each page, see memory_dirty.c */
+	atomic_ulong
+		*dirty; /* with KVM_MEM_LOG_DIRTY_PAGES: a bit for each page, see memory_dirty.c */
 };
 
 /* An immutable table, sorted by gfn. */
@@ -255,9 +256,9 @@ enum mem_type dirty_readonly_type(enum log_mode mode);
 int dirty_collect(struct memory_private *p);
 /* Ends logging that the slots no longer ask for. */
 int dirty_stop(struct memory_private *p, enum log_mode wanted);
-/* Starts logging, or starts it anew when frames were moved. -EAGAIN: the mode that dirty_wanted
- * gave does not work, ask again. */
-int dirty_start(struct memory_private *p, enum log_mode wanted, bool moved);
+/* Starts logging, or starts it anew: frames may have been moved. -EAGAIN: the mode that
+ * dirty_wanted gave does not work, ask again. */
+int dirty_start(struct memory_private *p, enum log_mode wanted);
 /* The domain goes. */
 void dirty_forget(struct memory_private *p);
 
@@ -279,25 +280,25 @@ struct memory_private {
 	uint64_t limit, pool_bytes; /* what the domain was given so far */
 	struct dirty_log log;
 
-	atomic_bool deferred; /* the worker has been asked to flush */
-
 	/* memory_intercept.c */
 	struct memory_private *next;
-	unsigned users;                /* threads that found it in the list */
-	atomic_ulong lowest, highest;  /* all that was ever in a slot lies between */
-	uintptr_t absent, absent_end;  /* the VMM is about to change what it has here */
-	uint64_t absent_until;         /* CLOCK_MONOTONIC, ms */
+	bool listed;
+	unsigned users;               /* threads that found it in the list */
+	atomic_ulong lowest, highest; /* all that was ever in a slot lies between; 0: nothing */
+	uintptr_t absent, absent_end; /* the VMM is about to change what it has here, */
+	uint64_t absent_until;        /* until then at the latest: CLOCK_MONOTONIC, ms */
 };
 
 /* Every thread that holds vm->memory.lock holds it by these: what it does to the address space then
  * is ours and not the VMM's (memory_intercept). */
 void memory_lock(struct vm *vm);
 void memory_unlock(struct vm *vm);
+bool memory_is_inside(void);
 
 /* A flush is due: by the next KVM_RUN, or soon by the worker when the guest runs already. */
 void memory_ask(struct memory_private *p);
-/* The same, some time from now and whether a vcpu runs or not. */
-void memory_ask_later(struct memory_private *p);
+/* The worker shall flush soon, whether a vcpu runs or not. */
+void memory_look_again(struct memory_private *p);
 /* memory_flush.c */
 int memory_flush_locked(struct memory_private *p);
 
@@ -305,8 +306,7 @@ int memory_flush_locked(struct memory_private *p);
 void memory_enlist(struct memory_private *p);
 /* Returns when no thread uses it any more; the lock is not held. */
 void memory_delist(struct memory_private *p);
-bool memory_listed(const struct memory_private *p);
-/* Until when, at the latest, [start, end) has to be left alone; ends by itself. */
+/* Is the VMM about to change what it has in [start, end)? */
 bool memory_absent(struct memory_private *p, uintptr_t start, uintptr_t end);
 
 /* array: an allocated array of *room elements gets room for one more than count. */

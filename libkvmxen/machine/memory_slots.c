@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libkvmxen/ioctl/copy.h"
+
 /* More than this many snapshots waiting to be freed: wait for the readers instead. */
 #define RETIRED_MAX 64
 
@@ -124,26 +126,53 @@ void slots_free(struct memory_private *p)
 	free(slots_now(p));
 }
 
-void *memory_at(struct vm *vm, uint64_t gpa, size_t length, bool *readonly)
+/* The VMM's address of [gpa, gpa + length) and its slot's flags; NULL: in no slot. */
+static void *locate(struct memory_private *p, uint64_t gpa, size_t length, uint32_t *flags)
 {
-	struct memory_private *p = vm->memory.private;
-	uint64_t gfn = gpa >> MEMORY_PAGE_SHIFT;
-	const struct slot *slot;
+	const struct slot *slot = slots_by_gfn(slots_enter(p), gpa >> MEMORY_PAGE_SHIFT);
 	void *at = NULL;
 
-	if (!p)
-		return NULL;
-	slot = slots_by_gfn(slots_enter(p), gfn);
 	if (slot) {
 		uint64_t offset = gpa - (slot->gfn << MEMORY_PAGE_SHIFT);
-		uint64_t size = slot->pages << MEMORY_PAGE_SHIFT;
 
-		if (length <= size - offset) {
+		if (length <= (slot->pages << MEMORY_PAGE_SHIFT) - offset) {
 			at = (void *)(slot->hva + offset);
-			if (readonly)
-				*readonly = slot->flags & KVM_MEM_READONLY;
+			*flags = slot->flags;
 		}
 	}
 	slots_leave(p);
 	return at;
+}
+
+void *memory_at(struct vm *vm, uint64_t gpa, size_t length, bool *readonly)
+{
+	struct memory_private *p = vm->memory.private;
+	uint32_t flags = 0;
+	void *at = p ? locate(p, gpa, length, &flags) : NULL;
+
+	if (at && readonly)
+		*readonly = flags & KVM_MEM_READONLY;
+	return at;
+}
+
+bool memory_serve(struct vm *vm, uint64_t gpa, void *data, size_t size, bool is_write)
+{
+	bool readonly, done = false;
+	uintptr_t at = (uintptr_t)memory_at(vm, gpa, size, &readonly);
+
+	if (!at || (is_write && readonly))
+		return false;
+	/* Rare enough for the lock: frames that somebody else shows, or that a flush will bring. */
+	memory_lock(vm);
+	if (vm->memory.private && chunks_cover(vm->memory.private, at, at + size)) {
+		memcpy(is_write ? (void *)at : data, is_write ? data : (void *)at, size);
+		done = true;
+	} else {
+		done = !(is_write ? copy_out((void *)at, data, size)
+				  : copy_in(data, (void *)at, size));
+	}
+	memory_unlock(vm);
+	if (done && is_write)
+		memory_mark_dirty(vm, gpa, size);
+	return done;
 }

@@ -33,13 +33,14 @@ static bool is_foreign(const char *path)
 /* start-end perms offset major:minor inode path */
 static void parse(const char *line, struct vma *vma, uintptr_t start, uintptr_t end)
 {
-	const char *perms = strchr(line, ' ') + 1, *at = perms;
-	unsigned long inode;
+	const char *perms = strchr(line, ' ') + 1;
+	const char *device = strchr(strchr(perms, ' ') + 1, ' ') + 1;
+	unsigned long major, minor, inode;
 	char *rest;
 
-	for (int field = 0; field < 3; field++)
-		at = strchr(at, ' ') + 1;
-	inode = strtoul(at, &rest, 10);
+	major = strtoul(device, &rest, 16);
+	minor = strtoul(rest + 1, &rest, 16);
+	inode = strtoul(rest, &rest, 10);
 	rest += strspn(rest, " ");
 	*vma = (struct vma){
 		.start = start,
@@ -48,6 +49,8 @@ static void parse(const char *line, struct vma *vma, uintptr_t start, uintptr_t 
 		.readable = perms[0] == 'r',
 		.anonymous = perms[3] == 'p' && !inode,
 		.foreign = is_foreign(rest),
+		.device = major << 32 | minor,
+		.inode = inode,
 	};
 }
 
