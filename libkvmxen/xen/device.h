@@ -107,8 +107,8 @@ struct device_ops {
 	void (*evtchn_close)(struct event_channels *evtchn);
 	/* Readable when a bound port is pending. Owned by evtchn. */
 	int (*evtchn_fd)(struct event_channels *evtchn);
-	/* Binds to domid's unbound port; returns the local port. Xen makes it pending once at
-	 * that, for what may have come before: an event is a hint, look what has happened. */
+	/* Binds to domid's unbound port; returns the local port, which becomes pending once a
+	 * moment later, for what may have come before: an event is a hint, look what is there. */
 	int (*evtchn_bind)(struct event_channels *evtchn, uint16_t domid, uint32_t remote);
 	int (*evtchn_unbind)(struct event_channels *evtchn, uint32_t local);
 	int (*evtchn_notify)(struct event_channels *evtchn, uint32_t local);

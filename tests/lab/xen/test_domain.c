@@ -35,7 +35,7 @@ static int run_xl(const char *verb, const char *name)
 {
 	char command[128];
 
-	snprintf(command, sizeof(command), "xl %s %s", verb, name);
+	snprintf(command, sizeof(command), "xl %s %s >/dev/null", verb, name);
 	return system(command);
 }
 
