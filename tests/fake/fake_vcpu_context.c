@@ -3,8 +3,9 @@
 
 #define REGS(X)                                                                                    \
 	X(rax)                                                                                     \
-	X(rbx) X(rcx) X(rdx) X(rbp) X(rsi) X(rdi) X(rsp) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13)   \
-		X(r14) X(r15) X(rip) X(rflags)
+	X(rbx)                                                                                     \
+	X(rcx) X(rdx) X(rbp) X(rsi) X(rdi) X(rsp) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14)   \
+		X(r15) X(rip) X(rflags)
 
 int vcpu_context_get(struct vcpu *v, struct vcpu_guest_context *context)
 {

@@ -1,8 +1,8 @@
 /*
  * The unit tests' program. Each tests/unit/test_NAME.c defines register_NAME_suite, which adds its
- * suites to CUnit's registry; those that are not linked in are absent, not errors.
+ * suites to CUnit's registry. A test_NAME_PART.c belongs to test_NAME.c and registers nothing.
  *
- * unit [-l] [SUITE...]: runs all suites, or those whose name contains one of the arguments.
+ * unit [-l] [WORD...]: runs all suites, or those whose name contains one of the words; -l lists.
  */
 #include <CUnit/Basic.h>
 #include <stdbool.h>
@@ -11,45 +11,47 @@
 
 #include "tests/fake/fake.h"
 
-#define SUITES(X)                                                                                  \
-	X(fake)                                                                                    \
-	X(convert)                                                                                 \
-	X(msr)                                                                                     \
-	X(cpuid)                                                                                   \
-	X(state)                                                                                   \
-	X(ioctl)                                                                                   \
-	X(fdtable)                                                                                 \
-	X(memory)                                                                                  \
-	X(dirty)                                                                                   \
-	X(interrupts)                                                                              \
-	X(irqchip)                                                                                 \
-	X(irqfd)                                                                                   \
-	X(ioeventfd)                                                                               \
-	X(coalesced)                                                                               \
-	X(routing)                                                                                 \
-	X(vm)                                                                                      \
-	X(vcpu)                                                                                    \
-	X(run)                                                                                     \
-	X(monitor)                                                                                 \
-	X(system)                                                                                  \
-	X(xen)                                                                                     \
-	X(message)                                                                                 \
-	X(preload)                                                                                 \
-	X(janitor)                                                                                 \
-	X(broker)                                                                                  \
-	X(tools)
+/* suites.h, made by unit.mk: X(NAME) for each test_NAME.c that is linked in. */
+#define X(name) __attribute__((weak)) void register_##name##_suite(void);
+#include "tests/unit/suites.h"
+#undef X
 
-#define DECLARE(name) __attribute__((weak)) void register_##name##_suite(void);
-SUITES(DECLARE)
-#undef DECLARE
+static const struct {
+	const char *name;
+	void (*add)(void);
+} files[] = {
+#define X(name) {#name, register_##name##_suite},
+#include "tests/unit/suites.h"
+#undef X
+};
+#define NR_FILES (sizeof files / sizeof *files)
 
-static void register_all(void)
+static bool is_part(const char *name)
 {
-#define REGISTER(name)                                                                             \
-	if (register_##name##_suite)                                                               \
-		register_##name##_suite();
-	SUITES(REGISTER)
-#undef REGISTER
+	for (size_t i = 0; i < NR_FILES; i++) {
+		size_t n = strlen(files[i].name);
+
+		if (files[i].add && !strncmp(name, files[i].name, n) && name[n] == '_')
+			return true;
+	}
+	return false;
+}
+
+/* False: there is a file whose tests nobody would ever run. */
+static bool register_all(void)
+{
+	bool complete = true;
+
+	for (size_t i = 0; i < NR_FILES; i++) {
+		if (files[i].add) {
+			files[i].add();
+		} else if (!is_part(files[i].name)) {
+			fprintf(stderr, "unit: tests/unit/test_%s.c defines no register_%s_suite\n",
+				files[i].name, files[i].name);
+			complete = false;
+		}
+	}
+	return complete;
 }
 
 static bool wanted(const char *suite, int argc, char **argv)
@@ -63,11 +65,12 @@ static bool wanted(const char *suite, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	bool list = argc > 1 && !strcmp(argv[1], "-l");
+	bool complete;
 	unsigned failed;
 
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return 1;
-	register_all();
+	complete = register_all();
 	for (CU_pSuite s = CU_get_registry()->pSuite; s; s = s->pNext) {
 		if (list)
 			puts(s->pName);
@@ -82,5 +85,5 @@ int main(int argc, char **argv)
 	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
 	CU_cleanup_registry();
 	fake_reset();
-	return failed || CU_get_error() != CUE_SUCCESS;
+	return !complete || failed || CU_get_error() != CUE_SUCCESS;
 }

@@ -1,73 +1,56 @@
 /* The fake Xen's own strictness: each rule is shown to bite. */
-#include <CUnit/CUnit.h>
-#include <errno.h>
+#include "tests/unit/test_fake.h"
+
 #include <poll.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <xen/hvm/params.h>
-#include <xen/sched.h>
+#include <stddef.h>
+#include <stdio.h>
 
-#include "tests/fake/fake.h"
-
-#define PAGE 4096u
-#define SOON 2000
-
-static struct device *dev;
-static struct control *ctl;
-#define DEV(op, ...) (dev->ops->op(dev, ##__VA_ARGS__))
-#define CTL(op, ...) (ctl->ops->op(ctl, ##__VA_ARGS__))
-
-/* A domain with one enabled server that claims everything, and a bound port for each vcpu. */
-struct machine {
-	uint16_t domid, server;
-	struct shared_iopage *page;
-	struct event_channels *evtchn;
-	int ports[4];
-	unsigned vcpus;
-};
-
-static int setup(void)
+static void setup_each(void)
 {
 	fake_install();
-	dev = fake_xen()->dev;
-	ctl = fake_xen()->ctl;
-	return 0;
 }
 
-static uint16_t domain_new(unsigned vcpus, enum emulation emulation)
+uint16_t domain_new(unsigned vcpus, enum emulation emulation)
 {
 	const struct domain_config config = {vcpus, emulation, {1, 2, 3, (uint8_t)vcpus}};
 	uint16_t domid = 0;
 
 	CU_ASSERT_EQUAL(CTL(domain_create, &config, &domid), 0);
-	CU_ASSERT_EQUAL(CTL(domain_set_maxmem, domid, 1024 * 4), 0);
+	CU_ASSERT_EQUAL(CTL(domain_set_maxmem, domid, 4096), 0);
 	return domid;
 }
 
-/* HEADER, a CPU record at reset state for each of the first n vcpus, END. */
-static uint32_t image_make(uint8_t *image, unsigned n, const struct hvm_hw_cpu *cpu)
+static uint32_t put(uint8_t *image, uint32_t at, uint16_t code, uint16_t instance, const void *body,
+		    uint32_t len)
+{
+	const struct hvm_save_descriptor desc = {code, instance, len};
+
+	memcpy(image + at, &desc, sizeof desc);
+	if (len)
+		memcpy(image + at + sizeof desc, body, len);
+	return at + sizeof desc + len;
+}
+
+uint32_t image_make_with(uint8_t *image, unsigned n, const struct hvm_hw_cpu *cpu, uint16_t code,
+			 uint16_t instance, const void *body, uint32_t len)
 {
 	const struct hvm_save_header header = {.magic = HVM_FILE_MAGIC,
 					       .version = HVM_FILE_VERSION};
-	struct hvm_save_descriptor desc = {HVM_SAVE_CODE(HEADER), 0, sizeof header};
-	uint32_t at = 0;
-#define PUT(data, size) (memcpy(image + at, data, size), at += (size))
-	PUT(&desc, sizeof desc);
-	PUT(&header, sizeof header);
-	for (unsigned i = 0; i < n; i++) {
-		desc = (struct hvm_save_descriptor){HVM_SAVE_CODE(CPU), i, sizeof *cpu};
-		PUT(&desc, sizeof desc);
-		PUT(cpu, sizeof *cpu);
-	}
-	desc = (struct hvm_save_descriptor){HVM_SAVE_CODE(END), 0, 0};
-	PUT(&desc, sizeof desc);
-#undef PUT
-	return at;
+	uint32_t at = put(image, 0, HVM_SAVE_CODE(HEADER), 0, &header, sizeof header);
+
+	for (unsigned i = 0; i < n; i++)
+		at = put(image, at, HVM_SAVE_CODE(CPU), i, cpu, sizeof *cpu);
+	if (code)
+		at = put(image, at, code, instance, body, len);
+	return put(image, at, HVM_SAVE_CODE(END), 0, NULL, 0);
 }
 
-static struct hvm_hw_cpu cpu_reset(void)
+uint32_t image_make(uint8_t *image, unsigned n, const struct hvm_hw_cpu *cpu)
+{
+	return image_make_with(image, n, cpu, 0, 0, NULL, 0);
+}
+
+struct hvm_hw_cpu cpu_reset(void)
 {
 	struct hvm_hw_cpu cpu = {
 		.rflags = 2,
@@ -82,7 +65,7 @@ static struct hvm_hw_cpu cpu_reset(void)
 	return cpu;
 }
 
-static void domain_load(uint16_t domid, unsigned vcpus)
+void domain_load(uint16_t domid, unsigned vcpus)
 {
 	struct hvm_hw_cpu cpu = cpu_reset();
 	uint8_t image[8192];
@@ -91,7 +74,7 @@ static void domain_load(uint16_t domid, unsigned vcpus)
 	CU_ASSERT_EQUAL(CTL(context_set, domid, image, len), 0);
 }
 
-static struct machine machine_new(unsigned vcpus, enum emulation emulation)
+struct machine machine_new(unsigned vcpus, enum emulation emulation)
 {
 	struct machine m = {.vcpus = vcpus, .domid = domain_new(vcpus, emulation)};
 	uint64_t gfns[16];
@@ -107,8 +90,7 @@ static struct machine machine_new(unsigned vcpus, enum emulation emulation)
 	CU_ASSERT_EQUAL(DEV(ioreq_server_enable, m.domid, m.server, true), 0);
 	CU_ASSERT_EQUAL(DEV(evtchn_open, &m.evtchn), 0);
 	for (unsigned i = 0; i < vcpus; i++) {
-		m.ports[i] =
-			dev->ops->evtchn_bind(m.evtchn, m.domid, m.page->vcpu_ioreq[i].vp_eport);
+		m.ports[i] = EVT(bind, m.evtchn, m.domid, m.page->vcpu_ioreq[i].vp_eport);
 		CU_ASSERT(m.ports[i] > 0);
 	}
 	domain_load(m.domid, vcpus);
@@ -116,9 +98,9 @@ static struct machine machine_new(unsigned vcpus, enum emulation emulation)
 	return m;
 }
 
-static void machine_free(struct machine *m)
+void machine_free(struct machine *m)
 {
-	dev->ops->evtchn_close(m->evtchn);
+	EVT(close, m->evtchn);
 	CU_ASSERT_EQUAL(DEV(ioreq_server_unmap, m->page), 0);
 	CU_ASSERT_EQUAL(CTL(domain_destroy, m->domid), 0);
 }
@@ -129,12 +111,12 @@ static uint8_t *state_byte(struct ioreq *req)
 	return (uint8_t *)req + offsetof(struct ioreq, type) - 1;
 }
 
-static uint8_t state_get(struct ioreq *req)
+uint8_t state_get(struct ioreq *req)
 {
 	return __atomic_load_n(state_byte(req), __ATOMIC_ACQUIRE) & 15;
 }
 
-static void state_set(struct ioreq *req, uint8_t state)
+void state_set(struct ioreq *req, uint8_t state)
 {
 	uint8_t *byte = state_byte(req);
 
@@ -142,76 +124,84 @@ static void state_set(struct ioreq *req, uint8_t state)
 			 __ATOMIC_RELEASE);
 }
 
-/* Waits for a request of vcpu; NULL: none came. */
-static struct ioreq *take(struct machine *m, unsigned vcpu)
+static struct ioreq *take_within(struct machine *m, unsigned vcpu, int timeout)
 {
 	struct ioreq *req = &m->page->vcpu_ioreq[vcpu];
 
-	for (int i = 0; i < 100; i++) {
-		struct pollfd fd = {dev->ops->evtchn_fd(m->evtchn), POLLIN, 0};
+	for (int waited = 0; waited < timeout;) {
+		struct pollfd fd = {EVT(fd, m->evtchn), POLLIN, 0};
 		int port;
 
-		if (fake_vcpu_state(m->domid, vcpu) == FAKE_WAITING &&
-		    state_get(req) == STATE_IOREQ_READY)
+		if (state_get(req) == STATE_IOREQ_READY)
 			return req;
-		if (poll(&fd, 1, SOON / 100) < 1)
+		if (poll(&fd, 1, 5) < 1) {
+			waited += 5;
 			continue;
-		port = dev->ops->evtchn_take(m->evtchn);
-		dev->ops->evtchn_unmask(m->evtchn, port);
+		}
+		port = EVT(take, m->evtchn);
+		EVT(unmask, m->evtchn, port);
 	}
 	return NULL;
 }
 
-static void answer(struct machine *m, unsigned vcpu, uint64_t data)
+struct ioreq *take(struct machine *m, unsigned vcpu)
 {
-	struct ioreq *req = &m->page->vcpu_ioreq[vcpu];
-
-	req->data = data;
-	state_set(req, STATE_IORESP_READY);
-	CU_ASSERT_EQUAL(dev->ops->evtchn_notify(m->evtchn, m->ports[vcpu]), 0);
-}
-
-static void an_in_reaches_the_server_and_its_answer_the_guest(void)
-{
-	struct machine m = machine_new(1, EMULATION_LAPIC);
-	int id = fake_guest_in(m.domid, 0, 0x3f8, 1);
-	struct hvm_hw_cpu regs;
-	struct ioreq *req = take(&m, 0);
+	struct ioreq *req = take_within(m, vcpu, SOON);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(req);
-	CU_ASSERT_EQUAL(req->type, IOREQ_TYPE_PIO);
-	CU_ASSERT_EQUAL(req->addr, 0x3f8);
-	CU_ASSERT_EQUAL(req->dir, IOREQ_READ);
-	CU_ASSERT(fake_guest_regs(m.domid, 0, &regs));
-	CU_ASSERT_EQUAL(regs.rip, 0xfff2);
-	CU_ASSERT_EQUAL(regs.rax, 0);
-	answer(&m, 0, 0x1234);
-	CU_ASSERT(fake_guest_wait(m.domid, 0, id, SOON));
-	CU_ASSERT_EQUAL(fake_guest_value(m.domid, 0, id), 0x34);
-	CU_ASSERT(fake_guest_regs(m.domid, 0, &regs));
-	CU_ASSERT_EQUAL(regs.rax, 0x34);
-	machine_free(&m);
-	CU_ASSERT_PTR_NULL(fake_check());
+	return req;
 }
 
-#define TEST(function)                                                                             \
-	{                                                                                          \
-#function, function                                                                \
-	}
+bool quiet(struct machine *m, unsigned vcpu)
+{
+	return !take_within(m, vcpu, NEVER);
+}
+
+void notify(struct machine *m, unsigned vcpu)
+{
+	CU_ASSERT_EQUAL(EVT(notify, m->evtchn, m->ports[vcpu]), 0);
+}
+
+void answer(struct machine *m, unsigned vcpu, uint64_t data)
+{
+	m->page->vcpu_ioreq[vcpu].data = data;
+	state_set(&m->page->vcpu_ioreq[vcpu], STATE_IORESP_READY);
+	notify(m, vcpu);
+}
+
+void assert_clean(void)
+{
+	const char *found = fake_check();
+
+	CU_ASSERT_PTR_NULL(found);
+	if (found)
+		fputs(found, stderr);
+}
+
+void assert_violated(const char *text)
+{
+	CU_ASSERT(fake_violated(text));
+	if (!fake_violated(text))
+		fprintf(stderr, "expected \"%s\", found:\n%s\n", text, fake_check());
+	fake_forgive();
+}
 
 void register_fake_suite(void);
 
 void register_fake_suite(void)
 {
-	static CU_TestInfo io[] = {
-		TEST(an_in_reaches_the_server_and_its_answer_the_guest),
-		CU_TEST_INFO_NULL,
-	};
 	static CU_SuiteInfo suites[] = {
-		{.pName = "fake: I/O", .pSetUpFunc = NULL, .pTests = io},
+		{"fake: memory", NULL, NULL, setup_each, NULL, fake_memory_tests},
+		{"fake: foreign mappings", NULL, NULL, setup_each, NULL, fake_map_tests},
+		{"fake: ioreq servers", NULL, NULL, setup_each, NULL, fake_ioreq_tests},
+		{"fake: guest accesses", NULL, NULL, setup_each, NULL, fake_io_tests},
+		{"fake: vcpus", NULL, NULL, setup_each, NULL, fake_vcpu_tests},
+		{"fake: contexts", NULL, NULL, setup_each, NULL, fake_context_tests},
+		{"fake: event channels", NULL, NULL, setup_each, NULL, fake_evtchn_tests},
+		{"fake: policy, parameters, monitor, failures", NULL, NULL, setup_each, NULL,
+		 fake_misc_tests},
 		CU_SUITE_INFO_NULL,
 	};
 
-	suites[0].pInitFunc = setup;
 	CU_register_suites(suites);
 }
