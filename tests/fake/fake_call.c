@@ -33,18 +33,18 @@ static int injected(enum fake_op_index op)
 	return error;
 }
 
-int call_begin(enum fake_op_index op)
+int fake_call_begin(enum fake_op_index op)
 {
-	host_lock();
+	fake_lock();
 	calls[op].count++;
 	total++;
 	return -injected(op);
 }
 
-int call_end(int rc)
+int fake_call_end(int rc)
 {
-	host_changed();
-	host_unlock();
+	fake_changed();
+	fake_unlock();
 	return rc;
 }
 
@@ -56,7 +56,7 @@ static void forget_failures(void)
 	delivered = false;
 }
 
-void calls_reset(void)
+void fake_calls_reset(void)
 {
 	forget_failures();
 	for (int i = 0; i < NR_OPS; i++)
@@ -76,43 +76,43 @@ static int op_index(const char *name)
 
 void fake_fail(const char *op, int error)
 {
-	host_lock();
+	fake_lock();
 	calls[op_index(op)].once = error;
 	delivered = false;
-	host_unlock();
+	fake_unlock();
 }
 
 void fake_fail_always(const char *op, int error)
 {
-	host_lock();
+	fake_lock();
 	calls[op_index(op)].always = error;
 	delivered = false;
-	host_unlock();
+	fake_unlock();
 }
 
 void fake_fail_nth(unsigned n, int error)
 {
-	host_lock();
+	fake_lock();
 	nth = n;
 	nth_error = error;
 	delivered = false;
-	host_unlock();
+	fake_unlock();
 }
 
 void fake_fail_clear(void)
 {
-	host_lock();
+	fake_lock();
 	forget_failures();
-	host_unlock();
+	fake_unlock();
 }
 
 bool fake_failed(void)
 {
 	bool result;
 
-	host_lock();
+	fake_lock();
 	result = delivered;
-	host_unlock();
+	fake_unlock();
 	return result;
 }
 
@@ -120,8 +120,8 @@ unsigned fake_calls(const char *op)
 {
 	unsigned n;
 
-	host_lock();
+	fake_lock();
 	n = op ? calls[op_index(op)].count : total;
-	host_unlock();
+	fake_unlock();
 	return n;
 }

@@ -46,12 +46,12 @@ static void *present(struct domain *d, uint16_t code, uint16_t instance, uint32_
 {
 	if (code == HVM_SAVE_CODE(CPU) && instance < d->nr_vcpus && d->vcpus[instance].down)
 		return NULL;
-	return record_body(d, code, instance, len);
+	return xen_record_body(d, code, instance, len);
 }
 
 static void put_type(struct writer *w, struct domain *d, uint16_t code)
 {
-	unsigned n = record_is_of_vcpu(code) ? d->nr_vcpus : 2;
+	unsigned n = xen_record_is_of_vcpu(code) ? d->nr_vcpus : 2;
 	uint8_t out[RECORD_MAX] __attribute__((aligned(8)));
 
 	for (unsigned i = 0; i < n; i++) {
@@ -60,12 +60,12 @@ static void put_type(struct writer *w, struct domain *d, uint16_t code)
 
 		if (!body)
 			continue;
-		record_save(d, code, i, out, body, len);
+		xen_record_save(d, code, i, out, body, len);
 		put(w, code, i, out, len);
 	}
 }
 
-int context_get(struct domain *d, void *buf, uint32_t *len)
+int xen_context_get(struct domain *d, void *buf, uint32_t *len)
 {
 	struct writer w = {buf, 0, *len};
 	const struct hvm_save_header header = {
@@ -74,7 +74,7 @@ int context_get(struct domain *d, void *buf, uint32_t *len)
 		.gtsc_khz = d->tsc_khz,
 	};
 
-	d->sync_tsc = buf ? host_tsc() : d->sync_tsc;
+	d->sync_tsc = buf ? xen_host_tsc() : d->sync_tsc;
 	put(&w, HVM_SAVE_CODE(HEADER), 0, &header, sizeof header);
 	for (unsigned i = 0; i < NR_TYPES; i++)
 		put_type(&w, d, save_order[i]);
@@ -82,12 +82,12 @@ int context_get(struct domain *d, void *buf, uint32_t *len)
 	if (buf && w.at > *len)
 		return -ENOSPC;
 	*len = w.at;
-	domain_reschedule(d);
+	xen_domain_reschedule(d);
 	return 0;
 }
 
-int context_get_one(struct domain *d, uint16_t typecode, uint16_t instance, void *body,
-		    uint32_t len)
+int xen_context_get_one(struct domain *d, uint16_t typecode, uint16_t instance, void *body,
+			uint32_t len)
 {
 	uint8_t out[RECORD_MAX] __attribute__((aligned(8)));
 	uint32_t have = 0;
@@ -95,19 +95,19 @@ int context_get_one(struct domain *d, uint16_t typecode, uint16_t instance, void
 
 	if (typecode > HVM_SAVE_CODE_MAX || typecode <= HVM_SAVE_CODE(HEADER))
 		return -EINVAL;
-	if (record_is_of_vcpu(typecode)) {
+	if (xen_record_is_of_vcpu(typecode)) {
 		if (instance >= d->nr_vcpus)
 			return -ENOENT;
 		d->vcpus[instance].resume = true; /* vcpu_pause, vcpu_unpause */
 	} else {
-		domain_reschedule(d);
+		xen_domain_reschedule(d);
 	}
 	from = present(d, typecode, instance, &have);
 	if (!from)
 		return -ENODATA;
 	if (len < have)
 		return -ENOENT;
-	record_save(d, typecode, instance, out, from, have);
+	xen_record_save(d, typecode, instance, out, from, have);
 	memcpy(body, out, have);
 	return 0;
 }
@@ -149,31 +149,31 @@ static int pass(struct domain *d, const uint8_t *image, uint32_t len, bool check
 		memcpy(body, image + at, desc.length);
 		at += desc.length;
 		if (check)
-			rc = record_check(d, &desc, body);
+			rc = xen_record_check(d, &desc, body);
 		if (!rc && apply)
-			rc = record_load(d, &desc, body);
+			rc = xen_record_load(d, &desc, body);
 		if (rc)
 			return rc;
 	}
 }
 
-int context_set(struct domain *d, const void *image, uint32_t len)
+int xen_context_set(struct domain *d, const void *image, uint32_t len)
 {
 	int rc;
 
-	if (domain_runs(d)) {
+	if (xen_domain_runs(d)) {
 		violation("domain %u: context loaded while the domain is not paused", d->domid);
 		return -EBUSY;
 	}
 	rc = header_check(image, len);
 	if (rc)
 		return rc;
-	if (host_is_420()) {
+	if (xen_is_420()) {
 		rc = pass(d, image, len, true, false);
 		if (rc)
 			return rc;
 	}
-	d->sync_tsc = host_tsc();
+	d->sync_tsc = xen_host_tsc();
 	for (unsigned i = 0; i < d->nr_vcpus; i++)
 		d->vcpus[i].down = true;
 	return pass(d, image, len, true, true);

@@ -2,32 +2,32 @@
 #include "tests/fake/internal.h"
 
 #define CALL(op, expression)                                                                       \
-	int rc = call_begin(OP_##op);                                                              \
-	return call_end(rc ? rc : (expression))
+	int rc = fake_call_begin(OP_##op);                                                         \
+	return fake_call_end(rc ? rc : (expression))
 
 #define CALL_DOMAIN(op, expression)                                                                \
-	int rc = call_begin(OP_##op);                                                              \
-	struct domain *d = domain_find(domid);                                                     \
-	return call_end(rc ? rc : d ? (expression) : -ESRCH)
+	int rc = fake_call_begin(OP_##op);                                                         \
+	struct domain *d = xen_domain_find(domid);                                                 \
+	return fake_call_end(rc ? rc : d ? (expression) : -ESRCH)
 
 #define CALL_VCPU(op, expression)                                                                  \
-	int rc = call_begin(OP_##op);                                                              \
-	struct vcpu *v = domain_find(domid) ? vcpu_find(domid, vcpu) : NULL;                       \
-	return call_end(rc ? rc : v ? (expression) : domain_find(domid) ? -EINVAL : -ESRCH)
+	int rc = fake_call_begin(OP_##op);                                                         \
+	struct vcpu *v = xen_domain_find(domid) ? xen_vcpu_find(domid, vcpu) : NULL;               \
+	return fake_call_end(rc ? rc : v ? (expression) : xen_domain_find(domid) ? -EINVAL : -ESRCH)
 
 static int op_create(struct control *ctl, const struct domain_config *config, uint16_t *domid)
 {
-	CALL(domain_create, domain_create(config, domid));
+	CALL(domain_create, xen_domain_create(config, domid));
 }
 
 static int op_destroy(struct control *ctl, uint16_t domid)
 {
-	CALL_DOMAIN(domain_destroy, domain_destroy(d));
+	CALL_DOMAIN(domain_destroy, xen_domain_destroy(d));
 }
 
 static int find(const uint8_t handle[16], uint16_t *domid)
 {
-	for (struct domain *d = host.domains; d; d = d->next) {
+	for (struct domain *d = fake_host.domains; d; d = d->next) {
 		if (d->dead || memcmp(d->handle, handle, sizeof d->handle))
 			continue;
 		*domid = d->domid;
@@ -45,10 +45,10 @@ static int op_find(struct control *ctl, const uint8_t handle[16], uint16_t *domi
 static int op_set_name(struct control *ctl, uint16_t domid, const uint8_t handle[16],
 		       const char *name)
 {
-	int rc = call_begin(OP_domain_set_name);
-	struct domain *d = domain_any(domid);
+	int rc = fake_call_begin(OP_domain_set_name);
+	struct domain *d = xen_domain_any(domid);
 
-	return call_end(rc ? rc : d ? domain_set_name(d, name) : -ESRCH);
+	return fake_call_end(rc ? rc : d ? xen_domain_set_name(d, name) : -ESRCH);
 }
 
 static int set_maxmem(struct domain *d, uint64_t kib)
@@ -81,17 +81,17 @@ static int op_set_pool(struct control *ctl, uint16_t domid, uint64_t bytes)
 
 static int op_pause(struct control *ctl, uint16_t domid)
 {
-	CALL_DOMAIN(domain_pause, domain_pause(d));
+	CALL_DOMAIN(domain_pause, xen_domain_pause(d));
 }
 
 static int op_unpause(struct control *ctl, uint16_t domid)
 {
-	CALL_DOMAIN(domain_unpause, domain_unpause(d));
+	CALL_DOMAIN(domain_unpause, xen_domain_unpause(d));
 }
 
 static int op_resume(struct control *ctl, uint16_t domid)
 {
-	CALL_DOMAIN(domain_resume, domain_resume(d));
+	CALL_DOMAIN(domain_resume, xen_domain_resume(d));
 }
 
 static int info(const struct domain *d, struct domain_info *info)
@@ -108,15 +108,15 @@ static int info(const struct domain *d, struct domain_info *info)
 
 static int op_info(struct control *ctl, uint16_t domid, struct domain_info *out)
 {
-	int rc = call_begin(OP_domain_info);
-	struct domain *d = domain_any(domid);
+	int rc = fake_call_begin(OP_domain_info);
+	struct domain *d = xen_domain_any(domid);
 
-	return call_end(rc ? rc : d && !d->dead ? info(d, out) : -ESRCH);
+	return fake_call_end(rc ? rc : d && !d->dead ? info(d, out) : -ESRCH);
 }
 
 static int op_subscribe(struct control *ctl, uint16_t domid, uint32_t *port)
 {
-	CALL_DOMAIN(domain_subscribe, domain_subscribe(d, port));
+	CALL_DOMAIN(domain_subscribe, xen_domain_subscribe(d, port));
 }
 
 static int tsc_set(struct domain *d, uint32_t khz)
@@ -138,56 +138,56 @@ static int op_tsc_get(struct control *ctl, uint16_t domid, uint32_t *khz)
 
 static int op_cpuid_host(struct control *ctl, struct control_cpuid *leaves, uint32_t *n)
 {
-	CALL(cpuid_host, cpuid_host(leaves, n));
+	CALL(cpuid_host, xen_cpuid_host(leaves, n));
 }
 
 static int op_cpuid_set(struct control *ctl, uint16_t domid, const struct control_cpuid *leaves,
 			uint32_t n)
 {
-	CALL_DOMAIN(cpuid_set, cpuid_set(d, leaves, n));
+	CALL_DOMAIN(cpuid_set, xen_cpuid_set(d, leaves, n));
 }
 
 static int op_monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
 			   uint32_t *port)
 {
-	CALL_DOMAIN(monitor_open, monitor_open(d, gfn, ring, port));
+	CALL_DOMAIN(monitor_open, xen_monitor_open(d, gfn, ring, port));
 }
 
 static int op_monitor_close(struct control *ctl, uint16_t domid, void *ring)
 {
 	/* The page is the caller's also when the domain is gone. */
-	int rc = call_begin(OP_monitor_close);
-	struct domain *d = domain_any(domid);
+	int rc = fake_call_begin(OP_monitor_close);
+	struct domain *d = xen_domain_any(domid);
 
-	return call_end(rc ? rc : d ? monitor_close(d, ring) : -ESRCH);
+	return fake_call_end(rc ? rc : d ? xen_monitor_close(d, ring) : -ESRCH);
 }
 
 static int op_context_get(struct control *ctl, uint16_t domid, void *buf, uint32_t *len)
 {
-	CALL_DOMAIN(context_get, context_get(d, buf, len));
+	CALL_DOMAIN(context_get, xen_context_get(d, buf, len));
 }
 
 static int op_context_get_one(struct control *ctl, uint16_t domid, uint16_t typecode,
 			      uint16_t instance, void *body, uint32_t len)
 {
-	CALL_DOMAIN(context_get_one, context_get_one(d, typecode, instance, body, len));
+	CALL_DOMAIN(context_get_one, xen_context_get_one(d, typecode, instance, body, len));
 }
 
 static int op_context_set(struct control *ctl, uint16_t domid, const void *image, uint32_t len)
 {
-	CALL_DOMAIN(context_set, context_set(d, image, len));
+	CALL_DOMAIN(context_set, xen_context_set(d, image, len));
 }
 
 static int op_vcpu_context_get(struct control *ctl, uint16_t domid, uint32_t vcpu,
 			       struct vcpu_guest_context *context)
 {
-	CALL_VCPU(vcpu_context_get, vcpu_context_get(v, context));
+	CALL_VCPU(vcpu_context_get, xen_vcpu_context_get(v, context));
 }
 
 static int op_vcpu_context_set(struct control *ctl, uint16_t domid, uint32_t vcpu,
 			       const struct vcpu_guest_context *context)
 {
-	CALL_VCPU(vcpu_context_set, vcpu_context_set(v, context));
+	CALL_VCPU(vcpu_context_set, xen_vcpu_context_set(v, context));
 }
 
 static int vcpu_info_get(const struct vcpu *v, struct vcpu_info_bits *info)
@@ -195,7 +195,7 @@ static int vcpu_info_get(const struct vcpu *v, struct vcpu_info_bits *info)
 	*info = (struct vcpu_info_bits){
 		.online = !v->down,
 		.blocked = v->blocked,
-		.running = vcpu_runnable(v),
+		.running = xen_vcpu_runnable(v),
 	};
 	return 0;
 }
@@ -208,26 +208,26 @@ static int op_vcpu_info(struct control *ctl, uint16_t domid, uint32_t vcpu,
 
 static int op_vcpu_nmi(struct control *ctl, uint16_t domid, uint32_t vcpu)
 {
-	CALL_VCPU(vcpu_nmi, vcpu_nmi(v));
+	CALL_VCPU(vcpu_nmi, xen_vcpu_nmi(v));
 }
 
 static int op_log_dirty(struct control *ctl, uint16_t domid, enum log_dirty_op op, uint64_t pages,
 			uint8_t *bitmap)
 {
-	CALL_DOMAIN(log_dirty, dirty_log(d, op, pages, bitmap));
+	CALL_DOMAIN(log_dirty, xen_dirty_log(d, op, pages, bitmap));
 }
 
 static const char *op_version(struct control *ctl)
 {
-	call_begin(OP_version);
-	call_end(0);
-	return host.version;
+	fake_call_begin(OP_version);
+	fake_call_end(0);
+	return fake_host.version;
 }
 
 static void op_close(struct control *ctl)
 {
-	call_begin(OP_control_close);
-	call_end(0);
+	fake_call_begin(OP_control_close);
+	fake_call_end(0);
 }
 
 const struct control_ops fake_control_ops = {

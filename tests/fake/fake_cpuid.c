@@ -32,7 +32,7 @@ static const struct control_cpuid host_leaves[] = {
 };
 #define NR_HOST (sizeof host_leaves / sizeof *host_leaves)
 
-int cpuid_host(struct control_cpuid *leaves, uint32_t *n)
+int xen_cpuid_host(struct control_cpuid *leaves, uint32_t *n)
 {
 	uint32_t room = *n;
 
@@ -57,7 +57,7 @@ static const struct control_cpuid *find_host(uint32_t leaf, uint32_t subleaf)
 	return find((struct control_cpuid *)host_leaves, NR_HOST, leaf, subleaf);
 }
 
-void cpuid_init(struct domain *d)
+void xen_cpuid_init(struct domain *d)
 {
 	memcpy(d->policy, host_leaves, sizeof host_leaves);
 	d->nr_policy = NR_HOST;
@@ -112,7 +112,7 @@ static bool compatible(const struct control_cpuid *c)
 	       !(c->leaf == 7 && c->subleaf == 0 && c->eax > 1);
 }
 
-int cpuid_set(struct domain *d, const struct control_cpuid *leaves, uint32_t n)
+int xen_cpuid_set(struct domain *d, const struct control_cpuid *leaves, uint32_t n)
 {
 	if (d->creation_finished)
 		return -EEXIST;
@@ -144,10 +144,10 @@ static void hypervisor_leaf(uint32_t leaf, uint32_t out[4])
 	if (leaf == 0x40000000)
 		memcpy(out, signature, sizeof signature);
 	else if (leaf == 0x40000001)
-		out[0] = 4 << 16 | (host_is_420() ? 20 : 17);
+		out[0] = 4 << 16 | (xen_is_420() ? 20 : 17);
 }
 
-void cpuid_guest(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+void xen_cpuid_guest(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
 	struct domain *d = v->d;
 	const struct control_cpuid *c = find(d->policy, d->nr_policy, leaf, FLAT);

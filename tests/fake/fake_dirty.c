@@ -1,12 +1,12 @@
 /* Dirty logging: the global log and the single tracked range. */
 #include "tests/fake/internal.h"
 
-int dirty_modified(struct domain *d, uint64_t gfn, uint32_t n)
+int xen_dirty_modified(struct domain *d, uint64_t gfn, uint32_t n)
 {
 	if (gfn >= MAX_GFN || n > MAX_GFN - gfn)
 		return -EINVAL;
 	for (uint32_t i = 0; i < n; i++) {
-		struct p2m_entry *entry = p2m_find(&d->p2m, gfn + i);
+		struct p2m_entry *entry = xen_p2m_find(&d->p2m, gfn + i);
 
 		if (entry)
 			entry->dirty = true;
@@ -19,7 +19,7 @@ static void collect(struct domain *d, uint64_t gfn, uint64_t n, uint8_t *bitmap,
 {
 	memset(bitmap, 0, (n + 7) / 8);
 	for (uint64_t i = 0; i < n; i++) {
-		struct p2m_entry *entry = p2m_find(&d->p2m, gfn + i);
+		struct p2m_entry *entry = xen_p2m_find(&d->p2m, gfn + i);
 
 		if (!entry || !entry->dirty)
 			continue;
@@ -34,7 +34,7 @@ static void clean_all(void *arg, uint64_t gfn, struct p2m_entry *entry)
 	entry->dirty = false;
 }
 
-int dirty_track_vram(struct domain *d, uint64_t gfn, uint32_t n, uint8_t *bitmap)
+int xen_dirty_track_vram(struct domain *d, uint64_t gfn, uint32_t n, uint8_t *bitmap)
 {
 	if (!bitmap || !n) {
 		d->vram.n = 0;
@@ -56,7 +56,7 @@ int dirty_track_vram(struct domain *d, uint64_t gfn, uint32_t n, uint8_t *bitmap
 	return 0;
 }
 
-int dirty_log(struct domain *d, enum log_dirty_op op, uint64_t pages, uint8_t *bitmap)
+int xen_dirty_log(struct domain *d, enum log_dirty_op op, uint64_t pages, uint8_t *bitmap)
 {
 	switch (op) {
 	case LOG_DIRTY_ENABLE:
@@ -65,7 +65,7 @@ int dirty_log(struct domain *d, enum log_dirty_op op, uint64_t pages, uint8_t *b
 		if (d->log_dirty || d->vram.n)
 			return -EINVAL;
 		d->log_dirty = true;
-		p2m_walk(&d->p2m, clean_all, NULL);
+		xen_p2m_walk(&d->p2m, clean_all, NULL);
 		return 0;
 	case LOG_DIRTY_OFF:
 		d->log_dirty = false;
@@ -79,7 +79,7 @@ int dirty_log(struct domain *d, enum log_dirty_op op, uint64_t pages, uint8_t *b
 		collect(d, 0, pages, bitmap, op == LOG_DIRTY_CLEAN);
 		/* CLEAN takes everything, also what the caller's bitmap has no room for */
 		if (op == LOG_DIRTY_CLEAN)
-			p2m_walk(&d->p2m, clean_all, NULL);
+			xen_p2m_walk(&d->p2m, clean_all, NULL);
 		return 0;
 	}
 	return -EINVAL;

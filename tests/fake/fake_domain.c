@@ -14,25 +14,25 @@
 /* Shared with children made by fork, which may destroy a domain on behalf of a dead parent. */
 static uint8_t *destroyed;
 
-struct domain *domain_any(uint16_t domid)
+struct domain *xen_domain_any(uint16_t domid)
 {
-	struct domain *d = host.domains;
+	struct domain *d = fake_host.domains;
 
 	while (d && d->domid != domid)
 		d = d->next;
 	return d;
 }
 
-struct domain *domain_find(uint16_t domid)
+struct domain *xen_domain_find(uint16_t domid)
 {
-	struct domain *d = domain_any(domid);
+	struct domain *d = xen_domain_any(domid);
 
 	return d && !d->dead && !d->dying ? d : NULL;
 }
 
-struct vcpu *vcpu_find(uint16_t domid, unsigned vcpu)
+struct vcpu *xen_vcpu_find(uint16_t domid, unsigned vcpu)
 {
-	struct domain *d = domain_any(domid);
+	struct domain *d = xen_domain_any(domid);
 
 	return d && vcpu < d->nr_vcpus ? &d->vcpus[vcpu] : NULL;
 }
@@ -43,7 +43,7 @@ static void params_init(struct domain *d)
 	d->params[HVM_PARAM_X87_FIP_WIDTH] = 8;
 }
 
-int domain_create(const struct domain_config *config, uint16_t *domid)
+int xen_domain_create(const struct domain_config *config, uint16_t *domid)
 {
 	struct domain *d;
 
@@ -54,7 +54,7 @@ int domain_create(const struct domain_config *config, uint16_t *domid)
 		d->vcpus = calloc(config->vcpus, sizeof *d->vcpus);
 	if (!d || !d->vcpus)
 		abort();
-	d->domid = *domid = host.next_domid++;
+	d->domid = *domid = fake_host.next_domid++;
 	d->pid = getpid();
 	memcpy(d->handle, config->handle, sizeof d->handle);
 	d->emulation = config->emulation;
@@ -62,14 +62,14 @@ int domain_create(const struct domain_config *config, uint16_t *domid)
 	d->pauses = 1;
 	d->pool_pages = DEFAULT_POOL;
 	d->tsc_khz = HOST_KHZ;
-	d->sync_tsc = host_tsc();
+	d->sync_tsc = xen_host_tsc();
 	params_init(d);
-	cpuid_init(d);
-	records_init_domain(d);
+	xen_cpuid_init(d);
+	xen_records_init_domain(d);
 	for (unsigned i = 0; i < d->nr_vcpus; i++)
-		vcpu_init(&d->vcpus[i], d, i);
-	d->next = host.domains;
-	host.domains = d;
+		xen_vcpu_init(&d->vcpus[i], d, i);
+	d->next = fake_host.domains;
+	fake_host.domains = d;
 	return 0;
 }
 
@@ -81,9 +81,9 @@ static void bury(struct domain *d)
 	d->dead = true;
 }
 
-void domain_frame_freed(uint16_t domid)
+void xen_domain_frame_freed(uint16_t domid)
 {
-	struct domain *d = domain_any(domid);
+	struct domain *d = xen_domain_any(domid);
 
 	if (!d)
 		return;
@@ -95,52 +95,52 @@ void domain_frame_freed(uint16_t domid)
 static void stop_vcpus(struct domain *d)
 {
 	d->dying = true;
-	host_changed();
+	fake_changed();
 	for (unsigned i = 0; i < d->nr_vcpus; i++)
-		vcpu_stop(&d->vcpus[i]);
+		xen_vcpu_stop(&d->vcpus[i]);
 }
 
-int domain_destroy(struct domain *d)
+int xen_domain_destroy(struct domain *d)
 {
 	stop_vcpus(d);
-	monitor_free(d);
+	xen_monitor_free(d);
 	for (unsigned id = 0; id < MAX_SERVERS; id++)
 		if (d->servers[id])
-			server_free(d->servers[id]);
+			xen_server_free(d->servers[id]);
 	for (unsigned i = 0; i < MAX_PORTS; i++)
-		port_free(d->ports[i]);
-	memory_free(d);
+		xen_port_free(d->ports[i]);
+	xen_memory_free(d);
 	if (destroyed)
 		destroyed[d->domid] = 1;
 	bury(d);
 	return 0;
 }
 
-int domain_set_name(struct domain *d, const char *name)
+int xen_domain_set_name(struct domain *d, const char *name)
 {
 	free(d->name);
 	d->name = name ? strdup(name) : NULL;
 	return 0;
 }
 
-bool domain_runs(const struct domain *d)
+bool xen_domain_runs(const struct domain *d)
 {
 	return !d->pauses && !d->shut_down && !d->dying && !d->dead;
 }
 
-void domain_reschedule(struct domain *d)
+void xen_domain_reschedule(struct domain *d)
 {
 	for (unsigned i = 0; i < d->nr_vcpus; i++)
 		d->vcpus[i].resume = true;
 }
 
-void domain_invalidate(struct domain *d)
+void xen_domain_invalidate(struct domain *d)
 {
 	for (unsigned i = 0; d->creation_finished && i < d->nr_vcpus; i++)
 		d->vcpus[i].invalidate = true;
 }
 
-int domain_pause(struct domain *d)
+int xen_domain_pause(struct domain *d)
 {
 	if (d->pauses == MAX_PAUSES)
 		return -EUSERS;
@@ -148,7 +148,7 @@ int domain_pause(struct domain *d)
 	return 0;
 }
 
-int domain_unpause(struct domain *d)
+int xen_domain_unpause(struct domain *d)
 {
 	if (!d->pauses)
 		return -EINVAL;
@@ -157,21 +157,21 @@ int domain_unpause(struct domain *d)
 	d->creation_finished = true;
 	for (unsigned i = 0; i < d->nr_vcpus; i++)
 		if (!d->vcpus[i].down)
-			vcpu_start(&d->vcpus[i]);
-	domain_reschedule(d);
+			xen_vcpu_start(&d->vcpus[i]);
+	xen_domain_reschedule(d);
 	return 0;
 }
 
-int domain_resume(struct domain *d)
+int xen_domain_resume(struct domain *d)
 {
 	d->shutting_down = d->shut_down = false;
-	domain_reschedule(d);
+	xen_domain_reschedule(d);
 	return 0;
 }
 
-int domain_subscribe(struct domain *d, uint32_t *port)
+int xen_domain_subscribe(struct domain *d, uint32_t *port)
 {
-	struct port *p = port_alloc(d, PORT_SUSPEND, NULL);
+	struct port *p = xen_port_alloc(d, PORT_SUSPEND, NULL);
 
 	if (!p)
 		return -ENOSPC;
@@ -180,7 +180,7 @@ int domain_subscribe(struct domain *d, uint32_t *port)
 	return 0;
 }
 
-void domain_check_shutdown(struct domain *d)
+void xen_domain_check_shutdown(struct domain *d)
 {
 	if (!d->shutting_down || d->shut_down)
 		return;
@@ -190,10 +190,10 @@ void domain_check_shutdown(struct domain *d)
 	d->shut_down = true;
 	/* Only a suspend is told on the port; the others are a virq that xenstored holds. */
 	if (d->shutdown_reason == SHUTDOWN_suspend)
-		port_send(d->suspend_port);
+		xen_port_send(d->suspend_port);
 }
 
-void domain_shutdown(struct domain *d, unsigned reason)
+void xen_domain_shutdown(struct domain *d, unsigned reason)
 {
 	if (d->shutting_down)
 		return;
@@ -201,18 +201,18 @@ void domain_shutdown(struct domain *d, unsigned reason)
 	d->shutdown_reason = reason;
 	for (unsigned i = 0; reason == SHUTDOWN_crash && i < d->nr_vcpus; i++)
 		d->vcpus[i].deferring = false;
-	domain_check_shutdown(d);
+	xen_domain_check_shutdown(d);
 }
 
-void domain_crash(struct domain *d, const char *why)
+void xen_domain_crash(struct domain *d, const char *why)
 {
 	violation("domain %u crashed: %s", d->domid, why);
-	domain_shutdown(d, SHUTDOWN_crash);
+	xen_domain_shutdown(d, SHUTDOWN_crash);
 }
 
-void domains_check(void)
+void xen_domains_check(void)
 {
-	for (struct domain *d = host.domains; d; d = d->next) {
+	for (struct domain *d = fake_host.domains; d; d = d->next) {
 		if (d->name)
 			leak("xenstore name %s of domain %u", d->name, d->domid);
 		if (d->dying)
@@ -220,7 +220,7 @@ void domains_check(void)
 			     (unsigned long long)d->pages);
 		else if (!d->dead)
 			leak("domain %u", d->domid);
-		servers_check(d);
+		xen_servers_check(d);
 		if (d->monitor.theirs)
 			leak("monitor ring of domain %u", d->domid);
 	}
@@ -229,7 +229,7 @@ void domains_check(void)
 static void domain_release(struct domain *d)
 {
 	for (unsigned i = 0; i < d->nr_vcpus; i++) {
-		script_free(&d->vcpus[i]);
+		fake_script_free(&d->vcpus[i]);
 		free(d->vcpus[i].events);
 	}
 	free(d->vcpus);
@@ -238,38 +238,38 @@ static void domain_release(struct domain *d)
 	free(d);
 }
 
-void domains_reset(void)
+void xen_domains_reset(void)
 {
-	host_lock();
+	fake_lock();
 	if (!destroyed)
 		destroyed = mmap(NULL, UINT16_MAX + 1, PROT_READ | PROT_WRITE,
 				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (destroyed == MAP_FAILED)
 		abort();
 	memset(destroyed, 0, UINT16_MAX + 1);
-	for (struct domain *d = host.domains; d; d = d->next)
+	for (struct domain *d = fake_host.domains; d; d = d->next)
 		if (!d->dead && !d->dying)
-			domain_destroy(d);
-	maps_reset();
-	for (struct domain *d = host.domains; d; d = d->next)
-		monitor_reset(d);
-	while (host.domains) {
-		struct domain *d = host.domains;
+			xen_domain_destroy(d);
+	xen_maps_reset();
+	for (struct domain *d = fake_host.domains; d; d = d->next)
+		xen_monitor_reset(d);
+	while (fake_host.domains) {
+		struct domain *d = fake_host.domains;
 
-		host.domains = d->next;
+		fake_host.domains = d->next;
 		domain_release(d);
 	}
-	host.next_domid = 1;
-	host_unlock();
+	fake_host.next_domid = 1;
+	fake_unlock();
 }
 
 uint16_t fake_last_domain(void)
 {
 	uint16_t domid;
 
-	host_lock();
-	domid = host.domains ? host.domains->domid : 0;
-	host_unlock();
+	fake_lock();
+	domid = fake_host.domains ? fake_host.domains->domid : 0;
+	fake_unlock();
 	return domid;
 }
 
@@ -277,10 +277,10 @@ unsigned fake_domains(void)
 {
 	unsigned n = 0;
 
-	host_lock();
-	for (struct domain *d = host.domains; d; d = d->next)
+	fake_lock();
+	for (struct domain *d = fake_host.domains; d; d = d->next)
 		n += !d->dead;
-	host_unlock();
+	fake_unlock();
 	return n;
 }
 
@@ -288,9 +288,9 @@ bool fake_domain_destroyed(uint16_t domid)
 {
 	bool result;
 
-	host_lock();
+	fake_lock();
 	result = destroyed && destroyed[domid];
-	host_unlock();
+	fake_unlock();
 	return result;
 }
 
@@ -299,10 +299,10 @@ const char *fake_domain_name(uint16_t domid)
 	struct domain *d;
 	const char *name;
 
-	host_lock();
-	d = domain_any(domid);
+	fake_lock();
+	d = xen_domain_any(domid);
 	name = d ? d->name : NULL;
-	host_unlock();
+	fake_unlock();
 	return name;
 }
 
@@ -310,10 +310,10 @@ void fake_domain_shutdown(uint16_t domid, unsigned reason)
 {
 	struct domain *d;
 
-	host_lock();
-	d = domain_find(domid);
+	fake_lock();
+	d = xen_domain_find(domid);
 	if (d)
-		domain_shutdown(d, reason);
-	host_changed();
-	host_unlock();
+		xen_domain_shutdown(d, reason);
+	fake_changed();
+	fake_unlock();
 }

@@ -26,7 +26,7 @@ struct event_channels {
 static struct event_channels *handles;
 static uint32_t next_number = 1;
 
-struct port *port_alloc(struct domain *d, enum port_use use, struct vcpu *v)
+struct port *xen_port_alloc(struct domain *d, enum port_use use, struct vcpu *v)
 {
 	struct port *port;
 	uint32_t number = 1;
@@ -41,7 +41,7 @@ struct port *port_alloc(struct domain *d, enum port_use use, struct vcpu *v)
 	return port;
 }
 
-void port_free(struct port *port)
+void xen_port_free(struct port *port)
 {
 	if (!port)
 		return;
@@ -81,7 +81,7 @@ static void deliver(struct local_port *local)
 	local->queued_next = NULL;
 }
 
-void port_send(struct port *port)
+void xen_port_send(struct port *port)
 {
 	if (!port || !port->peer)
 		return;
@@ -89,7 +89,7 @@ void port_send(struct port *port)
 	deliver(port->peer);
 }
 
-int evtchn_open(struct event_channels **out)
+int xen_evtchn_open(struct event_channels **out)
 {
 	struct event_channels *evtchn = calloc(1, sizeof *evtchn);
 
@@ -151,7 +151,7 @@ static void close_local(struct local_port **at)
 	free(local);
 }
 
-void evtchn_close(struct event_channels *evtchn)
+void xen_evtchn_close(struct event_channels *evtchn)
 {
 	struct event_channels **at = evtchn ? handle_at(evtchn) : NULL;
 
@@ -164,12 +164,12 @@ void evtchn_close(struct event_channels *evtchn)
 	free(evtchn);
 }
 
-int evtchn_fd(struct event_channels *evtchn)
+int xen_evtchn_fd(struct event_channels *evtchn)
 {
 	return handle_at(evtchn) ? evtchn->fd : -EBADF;
 }
 
-int evtchn_bind(struct event_channels *evtchn, struct domain *d, uint32_t remote)
+int xen_evtchn_bind(struct event_channels *evtchn, struct domain *d, uint32_t remote)
 {
 	struct local_port *local;
 	struct port *port;
@@ -194,7 +194,7 @@ int evtchn_bind(struct event_channels *evtchn, struct domain *d, uint32_t remote
 	return local->number;
 }
 
-int evtchn_unbind(struct event_channels *evtchn, uint32_t number)
+int xen_evtchn_unbind(struct event_channels *evtchn, uint32_t number)
 {
 	struct local_port **at = handle_at(evtchn) ? local_at(evtchn, number) : NULL;
 
@@ -206,7 +206,7 @@ int evtchn_unbind(struct event_channels *evtchn, uint32_t number)
 	return 0;
 }
 
-int evtchn_notify(struct event_channels *evtchn, uint32_t number)
+int xen_evtchn_notify(struct event_channels *evtchn, uint32_t number)
 {
 	struct local_port **at = handle_at(evtchn) ? local_at(evtchn, number) : NULL;
 	struct port *port;
@@ -221,11 +221,11 @@ int evtchn_notify(struct event_channels *evtchn, uint32_t number)
 	if (port->use == PORT_IOREQ)
 		port->v->blocked_in_xen = false;
 	else if (port->use == PORT_MONITOR)
-		monitor_notified(port->d);
+		xen_monitor_notified(port->d);
 	return 0;
 }
 
-int evtchn_take(struct event_channels *evtchn)
+int xen_evtchn_take(struct event_channels *evtchn)
 {
 	struct local_port *local;
 
@@ -238,7 +238,7 @@ int evtchn_take(struct event_channels *evtchn)
 	return local->number;
 }
 
-int evtchn_unmask(struct event_channels *evtchn, uint32_t number)
+int xen_evtchn_unmask(struct event_channels *evtchn, uint32_t number)
 {
 	struct local_port **at = handle_at(evtchn) ? local_at(evtchn, number) : NULL;
 
@@ -255,7 +255,7 @@ int evtchn_unmask(struct event_channels *evtchn, uint32_t number)
 	return 0;
 }
 
-void evtchns_check(void)
+void xen_evtchns_check(void)
 {
 	for (struct event_channels *e = handles; e; e = e->next) {
 		leak("event channel handle, fd %d", e->fd);
@@ -264,8 +264,8 @@ void evtchns_check(void)
 	}
 }
 
-void evtchns_reset(void)
+void xen_evtchns_reset(void)
 {
 	while (handles)
-		evtchn_close(handles);
+		xen_evtchn_close(handles);
 }

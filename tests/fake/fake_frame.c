@@ -44,7 +44,7 @@ static void open_memory(void)
 	}
 }
 
-void frames_reset(void)
+void xen_frames_reset(void)
 {
 	open_memory();
 	punch();
@@ -64,7 +64,7 @@ static frame_t find_run(frame_t from, frame_t to, uint32_t count)
 	return 0;
 }
 
-frame_t frames_alloc(uint16_t owner, uint32_t count)
+frame_t xen_frames_alloc(uint16_t owner, uint32_t count)
 {
 	frame_t first;
 
@@ -85,12 +85,12 @@ frame_t frames_alloc(uint16_t owner, uint32_t count)
 	return first;
 }
 
-void frame_get(frame_t frame)
+void xen_frame_get(frame_t frame)
 {
 	frames[frame].refs++;
 }
 
-void frame_put(frame_t frame)
+void xen_frame_put(frame_t frame)
 {
 	if (--frames[frame].refs)
 		return;
@@ -102,37 +102,37 @@ void frame_put(frame_t frame)
 	punch_count++;
 	if (frame < hint)
 		hint = frame;
-	domain_frame_freed(frames[frame].owner);
+	xen_domain_frame_freed(frames[frame].owner);
 }
 
 /* Through the descriptor: a test's sanitizer need not see Xen's accesses as this process' own. */
-void frame_read(frame_t frame, unsigned offset, void *buf, size_t len)
+void xen_frame_read(frame_t frame, unsigned offset, void *buf, size_t len)
 {
 	if (pread(fd, buf, len, (off_t)frame * PAGE_SIZE + offset) != (ssize_t)len)
 		abort();
 }
 
-void frame_write(frame_t frame, unsigned offset, const void *buf, size_t len)
+void xen_frame_write(frame_t frame, unsigned offset, const void *buf, size_t len)
 {
 	if (pwrite(fd, buf, len, (off_t)frame * PAGE_SIZE + offset) != (ssize_t)len)
 		abort();
 }
 
-void *frames_mmap(void *addr, frame_t first, uint32_t count, int prot)
+void *xen_frames_mmap(void *addr, frame_t first, uint32_t count, int prot)
 {
 	int flags = MAP_SHARED | (addr ? MAP_FIXED : 0);
 
 	return mmap(addr, (size_t)count * PAGE_SIZE, prot, flags, fd, (off_t)first * PAGE_SIZE);
 }
 
-bool frames_named(const char *line)
+bool xen_frames_named(const char *line)
 {
 	return strstr(line, "memfd:" MEMFD_NAME) != NULL;
 }
 
 void fake_host_frames(uint32_t n)
 {
-	host_lock();
+	fake_lock();
 	limit = n < MAX_FRAMES ? n : MAX_FRAMES;
-	host_unlock();
+	fake_unlock();
 }

@@ -33,7 +33,7 @@ static enum op_result run_hlt(struct vcpu *v, struct guest_op *op)
 	if (!op->op.value) {
 		v->down = true;
 		if (all_down(v->d))
-			domain_shutdown(v->d, SHUTDOWN_poweroff);
+			xen_domain_shutdown(v->d, SHUTDOWN_poweroff);
 		return OP_DONE;
 	}
 	v->cpu.rflags |= X86_EFLAGS_IF;
@@ -49,14 +49,14 @@ static enum op_result run_cpuid(struct vcpu *v, struct guest_op *op)
 	uint32_t out[4];
 
 	if (op->phase == OP_NEW) {
-		cpuid_guest(v, op->op.addr, op->op.value, out);
+		xen_cpuid_guest(v, op->op.addr, op->op.value, out);
 		op->rip = v->cpu.rip;
 		v->cpu.rax = out[0];
 		v->cpu.rbx = out[1];
 		v->cpu.rcx = out[2];
 		v->cpu.rdx = out[3];
 		if (v->d->monitor.open) {
-			if (!monitor_cpuid(v, op->op.addr, op->op.value, LENGTH_CPUID))
+			if (!xen_monitor_cpuid(v, op->op.addr, op->op.value, LENGTH_CPUID))
 				return OP_WAIT;
 			op->phase = OP_SENT;
 			return OP_WAIT;
@@ -85,43 +85,43 @@ static enum op_result run_spin(struct vcpu *v, struct guest_op *op)
 		v->unspin = false;
 		return OP_DONE;
 	}
-	if (!memory_read(v->d, op->op.addr, &byte, 1) || byte != (uint8_t)op->op.value)
+	if (!xen_memory_read(v->d, op->op.addr, &byte, 1) || byte != (uint8_t)op->op.value)
 		return OP_IDLE;
 	return OP_DONE;
 }
 
-enum op_result op_run(struct vcpu *v, struct guest_op *op)
+enum op_result fake_op_run(struct vcpu *v, struct guest_op *op)
 {
 	switch (op->op.kind) {
 	case FAKE_OUT:
 	case FAKE_IN:
-		return op_port(v, op, LENGTH_PIO);
+		return fake_op_port(v, op, LENGTH_PIO);
 	case FAKE_READ:
 	case FAKE_WRITE:
-		return op_memory(v, op, LENGTH_MEMORY);
+		return fake_op_memory(v, op, LENGTH_MEMORY);
 	case FAKE_OUTS:
 	case FAKE_INS:
 	case FAKE_STOS:
 	case FAKE_MOVS_TO:
 	case FAKE_MOVS_FROM:
-		return op_rep(v, op, LENGTH_REP);
+		return fake_op_rep(v, op, LENGTH_REP);
 	case FAKE_HLT:
 		return run_hlt(v, op);
 	case FAKE_TRIPLE_FAULT:
-		domain_shutdown(v->d, v->d->params[HVM_PARAM_TRIPLE_FAULT_REASON]);
+		xen_domain_shutdown(v->d, v->d->params[HVM_PARAM_TRIPLE_FAULT_REASON]);
 		return OP_DONE;
 	case FAKE_CPUID:
 		return run_cpuid(v, op);
 	case FAKE_RDMSR:
 	case FAKE_WRMSR:
-		op_msr(v, op);
+		fake_op_msr(v, op);
 		v->cpu.rip += LENGTH_MSR;
 		return OP_DONE;
 	case FAKE_SPIN:
 	case FAKE_POLL:
 		return run_spin(v, op);
 	case FAKE_CRASH:
-		domain_shutdown(v->d, SHUTDOWN_crash);
+		xen_domain_shutdown(v->d, SHUTDOWN_crash);
 		return OP_DONE;
 	case FAKE_NOP:
 		v->cpu.rip += LENGTH_NOP;

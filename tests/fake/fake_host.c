@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct fake_host host = {
+struct fake_host fake_host = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.next_domid = 1,
 	.version = "4.17.7",
@@ -29,12 +29,12 @@ static struct findings broken, left;
 /* A child made by fork in the middle of another thread's call finds the lock free. */
 static void unlock_child(void)
 {
-	pthread_mutex_init(&host.lock, NULL);
+	pthread_mutex_init(&fake_host.lock, NULL);
 	pthread_condattr_t attr;
 
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&host.cond, &attr);
+	pthread_cond_init(&fake_host.cond, &attr);
 	pthread_condattr_destroy(&attr);
 }
 
@@ -44,27 +44,27 @@ static void setup(void)
 
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&host.cond, &attr);
+	pthread_cond_init(&fake_host.cond, &attr);
 	pthread_condattr_destroy(&attr);
-	pthread_atfork(host_lock, host_unlock, unlock_child);
+	pthread_atfork(fake_lock, fake_unlock, unlock_child);
 }
 
-void host_lock(void)
+void fake_lock(void)
 {
-	pthread_mutex_lock(&host.lock);
+	pthread_mutex_lock(&fake_host.lock);
 }
 
-void host_unlock(void)
+void fake_unlock(void)
 {
-	pthread_mutex_unlock(&host.lock);
+	pthread_mutex_unlock(&fake_host.lock);
 }
 
-void host_changed(void)
+void fake_changed(void)
 {
-	pthread_cond_broadcast(&host.cond);
+	pthread_cond_broadcast(&fake_host.cond);
 }
 
-struct timespec clock_deadline(int milliseconds)
+struct timespec fake_deadline(int milliseconds)
 {
 	struct timespec t;
 
@@ -78,18 +78,18 @@ struct timespec clock_deadline(int milliseconds)
 	return t;
 }
 
-bool host_wait(const struct timespec *deadline)
+bool fake_wait(const struct timespec *deadline)
 {
 	if (!deadline)
-		return pthread_cond_wait(&host.cond, &host.lock) == 0;
-	return pthread_cond_timedwait(&host.cond, &host.lock, deadline) == 0;
+		return pthread_cond_wait(&fake_host.cond, &fake_host.lock) == 0;
+	return pthread_cond_timedwait(&fake_host.cond, &fake_host.lock, deadline) == 0;
 }
 
-bool host_is_420(void)
+bool xen_is_420(void)
 {
 	unsigned major = 0, minor = 0;
 
-	sscanf(host.version, "%u.%u", &major, &minor);
+	sscanf(fake_host.version, "%u.%u", &major, &minor);
 	return major > 4 || (major == 4 && minor >= 20);
 }
 
@@ -141,17 +141,17 @@ const char *fake_check(void)
 	static char all[sizeof broken.text + sizeof left.text];
 	const char *result = NULL;
 
-	host_lock();
+	fake_lock();
 	left.length = left.count = 0;
 	left.text[0] = 0;
-	maps_check();
-	domains_check();
-	evtchns_check();
+	xen_maps_check();
+	xen_domains_check();
+	xen_evtchns_check();
 	if (broken.count || left.count) {
 		snprintf(all, sizeof all, "%s%s", broken.text, left.text);
 		result = all;
 	}
-	host_unlock();
+	fake_unlock();
 	return result;
 }
 
@@ -159,9 +159,9 @@ unsigned fake_violations(void)
 {
 	unsigned n;
 
-	host_lock();
+	fake_lock();
 	n = broken.count;
-	host_unlock();
+	fake_unlock();
 	return n;
 }
 
@@ -169,17 +169,17 @@ bool fake_violated(const char *text)
 {
 	bool found;
 
-	host_lock();
+	fake_lock();
 	found = strstr(broken.text, text) != NULL;
-	host_unlock();
+	fake_unlock();
 	return found;
 }
 
 void fake_forgive(void)
 {
-	host_lock();
+	fake_lock();
 	violations_forget();
-	host_unlock();
+	fake_unlock();
 }
 
 void fake_reset(void)
@@ -187,16 +187,16 @@ void fake_reset(void)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, setup);
-	domains_reset();
-	host_lock();
-	evtchns_reset();
-	maps_reset();
-	frames_reset();
-	calls_reset();
+	xen_domains_reset();
+	fake_lock();
+	xen_evtchns_reset();
+	xen_maps_reset();
+	xen_frames_reset();
+	fake_calls_reset();
 	violations_forget();
-	host.manual = false;
-	strcpy(host.version, "4.17.7");
-	host_unlock();
+	fake_host.manual = false;
+	strcpy(fake_host.version, "4.17.7");
+	fake_unlock();
 }
 
 void fake_install(void)
@@ -213,14 +213,14 @@ const struct xen *fake_xen(void)
 
 void fake_version(const char *version)
 {
-	host_lock();
-	snprintf(host.version, sizeof host.version, "%s", version);
-	host_unlock();
+	fake_lock();
+	snprintf(fake_host.version, sizeof fake_host.version, "%s", version);
+	fake_unlock();
 }
 
 void fake_manual(bool manual)
 {
-	host_lock();
-	host.manual = manual;
-	host_unlock();
+	fake_lock();
+	fake_host.manual = manual;
+	fake_unlock();
 }

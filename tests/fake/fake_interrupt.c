@@ -10,7 +10,7 @@
 static void pend(struct vcpu *v, uint8_t vector)
 {
 	v->irr[vector] = true;
-	vcpu_wake(v);
+	xen_vcpu_wake(v);
 }
 
 /* By destination: the id register of the LAPIC, physical mode. */
@@ -37,7 +37,7 @@ static void gsi_edge(struct domain *d, unsigned gsi)
 	}
 }
 
-int isa_irq_set(struct domain *d, uint8_t irq, bool level)
+int xen_isa_irq_set(struct domain *d, uint8_t irq, bool level)
 {
 	uint64_t bit = 1ull << irq;
 
@@ -58,7 +58,7 @@ static unsigned gsi_of(unsigned device, unsigned intx)
 	return FIRST_PCI_GSI + ((4 * device + device / 8 + intx) & 31);
 }
 
-int pci_intx_set(struct domain *d, uint8_t device, uint8_t intx, bool level)
+int xen_pci_intx_set(struct domain *d, uint8_t device, uint8_t intx, bool level)
 {
 	unsigned wire = 4u * device + intx;
 	uint64_t bit = 1ull << wire % 64, *word = &d->pci_irq.pad[wire / 64 % 2];
@@ -80,7 +80,7 @@ int pci_intx_set(struct domain *d, uint8_t device, uint8_t intx, bool level)
 	return 0;
 }
 
-int pci_link_route(struct domain *d, uint8_t link, uint8_t irq)
+int xen_pci_link_route(struct domain *d, uint8_t link, uint8_t irq)
 {
 	if (link > 3 || irq >= NR_ISA_IRQS)
 		return -EINVAL;
@@ -88,7 +88,7 @@ int pci_link_route(struct domain *d, uint8_t link, uint8_t irq)
 	return 0;
 }
 
-int msi_inject(struct domain *d, uint64_t address, uint32_t data)
+int xen_msi_inject(struct domain *d, uint64_t address, uint32_t data)
 {
 	uint8_t vector = data;
 
@@ -108,11 +108,11 @@ int msi_inject(struct domain *d, uint64_t address, uint32_t data)
 	return 0;
 }
 
-int vcpu_nmi(struct vcpu *v)
+int xen_vcpu_nmi(struct vcpu *v)
 {
 	v->nmis++;
 	v->nmi = true;
-	vcpu_wake(v);
+	xen_vcpu_wake(v);
 	return 0;
 }
 
@@ -121,10 +121,10 @@ bool fake_isa_level(uint16_t domid, uint8_t irq)
 	struct domain *d;
 	bool level;
 
-	host_lock();
-	d = domain_any(domid);
+	fake_lock();
+	d = xen_domain_any(domid);
 	level = d && irq < NR_ISA_IRQS && d->isa_irq.pad[0] >> irq & 1;
-	host_unlock();
+	fake_unlock();
 	return level;
 }
 
@@ -134,10 +134,10 @@ bool fake_intx_level(uint16_t domid, uint8_t device, uint8_t intx)
 	struct domain *d;
 	bool level;
 
-	host_lock();
-	d = domain_any(domid);
+	fake_lock();
+	d = xen_domain_any(domid);
 	level = d && wire < 128 && d->pci_irq.pad[wire / 64] >> wire % 64 & 1;
-	host_unlock();
+	fake_unlock();
 	return level;
 }
 
@@ -146,10 +146,10 @@ unsigned fake_gsi_edges(uint16_t domid, unsigned gsi)
 	struct domain *d;
 	unsigned n;
 
-	host_lock();
-	d = domain_any(domid);
+	fake_lock();
+	d = xen_domain_any(domid);
 	n = d && gsi < NR_GSIS ? d->gsi_edges[gsi] : 0;
-	host_unlock();
+	fake_unlock();
 	return n;
 }
 
@@ -158,10 +158,10 @@ unsigned fake_msis(uint16_t domid)
 	struct domain *d;
 	unsigned n;
 
-	host_lock();
-	d = domain_any(domid);
+	fake_lock();
+	d = xen_domain_any(domid);
 	n = d ? d->nr_msis : 0;
-	host_unlock();
+	fake_unlock();
 	return n;
 }
 
@@ -170,14 +170,14 @@ bool fake_msi(uint16_t domid, unsigned n, uint64_t *address, uint32_t *data)
 	struct domain *d;
 	bool ok;
 
-	host_lock();
-	d = domain_any(domid);
+	fake_lock();
+	d = xen_domain_any(domid);
 	ok = d && n < d->nr_msis;
 	if (ok) {
 		*address = d->msis[n].address;
 		*data = d->msis[n].data;
 	}
-	host_unlock();
+	fake_unlock();
 	return ok;
 }
 
@@ -186,9 +186,9 @@ unsigned fake_nmis(uint16_t domid, unsigned vcpu)
 	struct vcpu *v;
 	unsigned n;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
 	n = v ? v->nmis : 0;
-	host_unlock();
+	fake_unlock();
 	return n;
 }

@@ -33,10 +33,10 @@ static bool inside_rtc(struct domain *d, uint16_t port, bool write, uint32_t val
 	return d->rtc.cmos_index < RTC_OWN_BYTES;
 }
 
-bool inside_xen_port(struct domain *d, uint16_t port, unsigned size, bool write, uint32_t value)
+bool xen_takes_port(struct domain *d, uint16_t port, unsigned size, bool write, uint32_t value)
 {
 	if (port == 0xe9 && size == 1)
-		return write || host_is_420();
+		return write || xen_is_420();
 	if (port == 0x80 || port == 0xed)
 		return true; /* straight to the hardware */
 	if (d->emulation != EMULATION_HVM)
@@ -57,7 +57,7 @@ bool inside_xen_port(struct domain *d, uint16_t port, unsigned size, bool write,
 #define HPET_SIZE       0x400
 #define IOAPIC_SIZE     0x100
 
-bool inside_xen_memory(const struct vcpu *v, uint64_t gpa)
+bool xen_takes_memory(const struct vcpu *v, uint64_t gpa)
 {
 	uint64_t lapic = v->lapic.apic_base_msr & LAPIC_BASE_MASK;
 
@@ -68,12 +68,12 @@ bool inside_xen_memory(const struct vcpu *v, uint64_t gpa)
 	       (gpa - HPET_BASE < HPET_SIZE || gpa - v->d->ioapic.base_address < IOAPIC_SIZE);
 }
 
-enum send_result op_send(struct vcpu *v, struct guest_op *op, struct server *s)
+enum send_result fake_op_send(struct vcpu *v, struct guest_op *op, struct server *s)
 {
 	if (!s)
 		return SEND_NOBODY;
 	v->wanted = true;
-	if (!ioreq_send(v, s, &v->req)) {
+	if (!xen_ioreq_send(v, s, &v->req)) {
 		v->wanted = false;
 		return SEND_LATER;
 	}
@@ -122,7 +122,7 @@ static void port_request(struct vcpu *v, const struct fake_op *op)
 	}
 }
 
-enum op_result op_port(struct vcpu *v, struct guest_op *op, unsigned length)
+enum op_result fake_op_port(struct vcpu *v, struct guest_op *op, unsigned length)
 {
 	bool in = op->op.kind == FAKE_IN;
 	enum send_result sent;
@@ -134,14 +134,14 @@ enum op_result op_port(struct vcpu *v, struct guest_op *op, unsigned length)
 		return OP_DONE;
 	}
 	op->rip = v->cpu.rip;
-	if (inside_xen_port(v->d, op->op.addr, op->op.size, !in, op->op.value)) {
+	if (xen_takes_port(v->d, op->op.addr, op->op.size, !in, op->op.value)) {
 		if (in)
 			load_rax(v, op, 0);
 		v->cpu.rip += length;
 		return OP_DONE;
 	}
 	port_request(v, &op->op);
-	sent = op_send(v, op, ioreq_select(v->d, &v->req));
+	sent = fake_op_send(v, op, xen_ioreq_select(v->d, &v->req));
 	if (sent == SEND_LATER)
 		return OP_WAIT;
 	v->cpu.rip += length; /* before the answer: SVM has told Xen the next RIP */
@@ -182,13 +182,13 @@ static enum op_result memory_request(struct vcpu *v, struct guest_op *op, struct
 	};
 	if (!read)
 		memcpy(&v->req.data, op->data + op->at, size);
-	if (inside_xen_memory(v, v->req.addr)) {
+	if (xen_takes_memory(v, v->req.addr)) {
 		op->at += size;
 		return OP_DONE;
 	}
 	if (entry)
 		entry->dirty = true;
-	sent = op_send(v, op, entry ? v->d->type_server : ioreq_select(v->d, &v->req));
+	sent = fake_op_send(v, op, entry ? v->d->type_server : xen_ioreq_select(v->d, &v->req));
 	if (sent != SEND_NOBODY)
 		return OP_WAIT;
 	if (read)
@@ -212,7 +212,7 @@ static bool memory_answered(struct vcpu *v, struct guest_op *op)
 	return true;
 }
 
-enum op_result op_memory(struct vcpu *v, struct guest_op *op, unsigned length)
+enum op_result fake_op_memory(struct vcpu *v, struct guest_op *op, unsigned length)
 {
 	bool read = op->op.kind == FAKE_READ;
 
@@ -222,7 +222,7 @@ enum op_result op_memory(struct vcpu *v, struct guest_op *op, unsigned length)
 		return OP_DONE;
 	while (op->at < op->length) {
 		uint64_t gpa = op->op.addr + op->at;
-		struct p2m_entry *entry = p2m_find(&v->d->p2m, gpa >> PAGE_SHIFT);
+		struct p2m_entry *entry = xen_p2m_find(&v->d->p2m, gpa >> PAGE_SHIFT);
 		uint32_t size = piece(op);
 
 		if (!entry || (!read && entry->type == MEM_IOREQ_SERVER)) {
@@ -231,9 +231,9 @@ enum op_result op_memory(struct vcpu *v, struct guest_op *op, unsigned length)
 			continue;
 		}
 		if (read)
-			memory_read(v->d, gpa, op->data + op->at, size);
+			xen_memory_read(v->d, gpa, op->data + op->at, size);
 		else if (entry->type == MEM_RAM_RW) /* the rest is dropped */
-			memory_write(v->d, gpa, op->data + op->at, size);
+			xen_memory_write(v->d, gpa, op->data + op->at, size);
 		op->at += size;
 	}
 	if (read) {

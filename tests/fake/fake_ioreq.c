@@ -38,7 +38,7 @@ static bool claims(const struct server *s, enum io_space space, uint64_t start, 
 	return false;
 }
 
-struct server *ioreq_select(struct domain *d, const struct ioreq *req)
+struct server *xen_ioreq_select(struct domain *d, const struct ioreq *req)
 {
 	uint64_t start = req->addr, end = start + req->size - 1;
 	enum io_space space = IO_SPACE_PORT;
@@ -62,7 +62,7 @@ struct server *ioreq_select(struct domain *d, const struct ioreq *req)
 	return NULL;
 }
 
-bool ioreq_send(struct vcpu *v, struct server *s, const struct ioreq *req)
+bool xen_ioreq_send(struct vcpu *v, struct server *s, const struct ioreq *req)
 {
 	struct ioreq *to = slot(s, v);
 	uint32_t port = s->ports[v->id]->number;
@@ -71,11 +71,11 @@ bool ioreq_send(struct vcpu *v, struct server *s, const struct ioreq *req)
 		return false;
 	v->deferring = true;
 	if (state_load(to) != STATE_IOREQ_NONE) {
-		domain_crash(v->d, "the emulator set a slot's state that Xen has not filled");
+		xen_domain_crash(v->d, "the emulator set a slot's state that Xen has not filled");
 		return false;
 	}
 	if (to->vp_eport != port) {
-		domain_crash(v->d, "the emulator overwrote a slot's vp_eport");
+		xen_domain_crash(v->d, "the emulator overwrote a slot's vp_eport");
 		return false;
 	}
 	to->addr = req->addr;
@@ -90,11 +90,11 @@ bool ioreq_send(struct vcpu *v, struct server *s, const struct ioreq *req)
 	s->seen[v->id] = STATE_IOREQ_READY;
 	v->blocked_in_xen = true;
 	state_store(to, STATE_IOREQ_READY);
-	port_send(s->ports[v->id]);
+	xen_port_send(s->ports[v->id]);
 	return true;
 }
 
-void ioreq_broadcast_invalidate(struct vcpu *v)
+void xen_ioreq_broadcast_invalidate(struct vcpu *v)
 {
 	const struct ioreq req = {
 		.type = IOREQ_TYPE_INVALIDATE,
@@ -108,11 +108,11 @@ void ioreq_broadcast_invalidate(struct vcpu *v)
 
 		/* a slot that is taken makes Xen log a line and forget about it */
 		if (s && s->enabled && !s->pending[v->id])
-			ioreq_send(v, s, &req);
+			xen_ioreq_send(v, s, &req);
 	}
 }
 
-bool ioreq_pending(struct vcpu *v)
+bool xen_ioreq_pending(struct vcpu *v)
 {
 	for (unsigned id = 0; id < MAX_SERVERS; id++)
 		if (v->d->servers[id] && v->d->servers[id]->pending[v->id])
@@ -129,7 +129,7 @@ static bool complete_slot(struct vcpu *v, struct server *s)
 
 	if (state != STATE_IOREQ_NONE && state < s->seen[v->id]) {
 		s->pending[v->id] = false;
-		domain_crash(v->d, "a slot's state went backwards");
+		xen_domain_crash(v->d, "a slot's state went backwards");
 		return false;
 	}
 	switch (state) {
@@ -148,7 +148,7 @@ static bool complete_slot(struct vcpu *v, struct server *s)
 		break;
 	default:
 		s->pending[v->id] = false;
-		domain_crash(v->d, "a slot's state is none that exists");
+		xen_domain_crash(v->d, "a slot's state is none that exists");
 		return false;
 	}
 	s->pending[v->id] = false;
@@ -157,7 +157,7 @@ static bool complete_slot(struct vcpu *v, struct server *s)
 	return true;
 }
 
-bool ioreq_complete(struct vcpu *v)
+bool xen_ioreq_complete(struct vcpu *v)
 {
 	for (unsigned id = MAX_SERVERS; id-- > 0;) {
 		struct server *s = v->d->servers[id];
@@ -168,7 +168,7 @@ bool ioreq_complete(struct vcpu *v)
 	return true;
 }
 
-void ioreq_cancel(struct vcpu *v)
+void xen_ioreq_cancel(struct vcpu *v)
 {
 	v->wanted = false;
 }

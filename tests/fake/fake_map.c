@@ -29,7 +29,7 @@ static enum liveness liveness(const struct mapping *m)
 		uintptr_t start, end;
 
 		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &start, &end) != 2 ||
-		    !frames_named(line) || end <= m->start || start >= m->end)
+		    !xen_frames_named(line) || end <= m->start || start >= m->end)
 			continue;
 		start = start < m->start ? m->start : start;
 		end = end > m->end ? m->end : end;
@@ -46,7 +46,7 @@ static void forget(struct mapping **at)
 
 	*at = m->next;
 	for (size_t i = 0; i < (m->end - m->start) / PAGE_SIZE; i++)
-		frame_put(m->frames[i]);
+		xen_frame_put(m->frames[i]);
 	free(m->frames);
 	free(m);
 }
@@ -86,7 +86,7 @@ static int place(const struct mapping *m, int prot)
 		run = 1;
 		while (i + run < n && m->frames[i + run] == m->frames[i] + run)
 			run++;
-		if (frames_mmap((void *)(m->start + i * PAGE_SIZE), m->frames[i], run, prot) ==
+		if (xen_frames_mmap((void *)(m->start + i * PAGE_SIZE), m->frames[i], run, prot) ==
 		    MAP_FAILED)
 			return -errno;
 	}
@@ -103,7 +103,7 @@ static struct mapping *mapping_new(struct domain *d, size_t n, const uint64_t *g
 		abort();
 	m->domid = d->domid;
 	for (size_t i = 0; i < n; i++) {
-		struct p2m_entry *entry = p2m_find(&d->p2m, gfns[i]);
+		struct p2m_entry *entry = xen_p2m_find(&d->p2m, gfns[i]);
 
 		if (entry)
 			m->frames[i] = entry->frame;
@@ -111,7 +111,8 @@ static struct mapping *mapping_new(struct domain *d, size_t n, const uint64_t *g
 	return m;
 }
 
-int map_create(struct domain *d, void *addr, int prot, size_t n, const uint64_t *gfns, void **out)
+int xen_map_create(struct domain *d, void *addr, int prot, size_t n, const uint64_t *gfns,
+		   void **out)
 {
 	size_t length = n * PAGE_SIZE;
 	struct mapping *m;
@@ -145,14 +146,14 @@ int map_create(struct domain *d, void *addr, int prot, size_t n, const uint64_t 
 		return rc;
 	}
 	for (size_t i = 0; i < n; i++)
-		frame_get(m->frames[i]);
+		xen_frame_get(m->frames[i]);
 	m->next = mappings;
 	mappings = m;
 	*out = at;
 	return 0;
 }
 
-int map_remove(void *addr, size_t n)
+int xen_map_remove(void *addr, size_t n)
 {
 	uintptr_t start = (uintptr_t)addr, end = start + n * PAGE_SIZE;
 	bool found = false;
@@ -172,7 +173,7 @@ int map_remove(void *addr, size_t n)
 }
 
 /* Drops what was unmapped by other means; complains of what was torn. */
-void maps_check(void)
+void xen_maps_check(void)
 {
 	for (struct mapping **at = &mappings; *at;) {
 		struct mapping *m = *at;
@@ -191,7 +192,7 @@ void maps_check(void)
 	}
 }
 
-void maps_reset(void)
+void xen_maps_reset(void)
 {
 	while (mappings) {
 		if (liveness(mappings) == ALIVE)
@@ -204,9 +205,9 @@ unsigned fake_mappings(void)
 {
 	unsigned n = 0;
 
-	host_lock();
+	fake_lock();
 	for (struct mapping *m = mappings; m; m = m->next)
 		n += liveness(m) == ALIVE;
-	host_unlock();
+	fake_unlock();
 	return n;
 }

@@ -2,9 +2,9 @@
 #include "tests/fake/internal.h"
 
 /* A page that has just lost its gfn or its mapping. */
-frame_t memory_unhook(struct domain *d, uint64_t gfn)
+frame_t xen_memory_unhook(struct domain *d, uint64_t gfn)
 {
-	struct p2m_entry *entry = p2m_find(&d->p2m, gfn);
+	struct p2m_entry *entry = xen_p2m_find(&d->p2m, gfn);
 	frame_t frame = entry ? entry->frame : 0;
 
 	if (!entry)
@@ -17,7 +17,7 @@ frame_t memory_unhook(struct domain *d, uint64_t gfn)
 /* Xen forgets the gfn of a page that another takes the place of: it is nobody's until the end. */
 static void lose(struct domain *d, uint64_t gfn)
 {
-	frame_t frame = memory_unhook(d, gfn);
+	frame_t frame = xen_memory_unhook(d, gfn);
 
 	if (!frame)
 		return;
@@ -38,7 +38,7 @@ static int populate_extent(struct domain *d, uint64_t gfn, unsigned order)
 		return -EINVAL;
 	if (d->pages + count > d->max_pages || d->p2m.nodes > d->pool_pages)
 		return -ENOMEM;
-	first = frames_alloc(d->domid, count);
+	first = xen_frames_alloc(d->domid, count);
 	if (!first)
 		return -ENOMEM;
 	d->pages += count;
@@ -46,7 +46,7 @@ static int populate_extent(struct domain *d, uint64_t gfn, unsigned order)
 		bool small = order < P2M_BITS || gfn % (1u << P2M_BITS);
 
 		lose(d, gfn + i);
-		*p2m_make(&d->p2m, gfn + i, small) = (struct p2m_entry){
+		*xen_p2m_make(&d->p2m, gfn + i, small) = (struct p2m_entry){
 			.frame = first + i,
 			.type = MEM_RAM_RW,
 			.dirty = true,
@@ -55,7 +55,7 @@ static int populate_extent(struct domain *d, uint64_t gfn, unsigned order)
 	return 0;
 }
 
-int memory_populate(struct domain *d, unsigned order, size_t n, const uint64_t *gfns)
+int xen_memory_populate(struct domain *d, unsigned order, size_t n, const uint64_t *gfns)
 {
 	if (order > 18) /* max_order of the hardware domain */
 		return -EPERM;
@@ -68,26 +68,26 @@ int memory_populate(struct domain *d, unsigned order, size_t n, const uint64_t *
 	return n;
 }
 
-int memory_release(struct domain *d, size_t n, const uint64_t *gfns)
+int xen_memory_release(struct domain *d, size_t n, const uint64_t *gfns)
 {
 	for (size_t i = 0; i < n; i++) {
-		frame_t frame = memory_unhook(d, gfns[i]);
+		frame_t frame = xen_memory_unhook(d, gfns[i]);
 
 		if (!frame)
 			return -EINVAL;
-		frame_put(frame);
-		domain_invalidate(d);
+		xen_frame_put(frame);
+		xen_domain_invalidate(d);
 	}
 	return 0;
 }
 
-int memory_relocate(struct domain *d, uint64_t src, uint64_t dst, uint32_t n)
+int xen_memory_relocate(struct domain *d, uint64_t src, uint64_t dst, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct p2m_entry *to;
 		frame_t frame, old;
 
-		if (!p2m_find(&d->p2m, src + i) || dst + i >= MAX_GFN)
+		if (!xen_p2m_find(&d->p2m, src + i) || dst + i >= MAX_GFN)
 			return -EINVAL;
 		if (src == dst) {
 			violation("domain %u gfn %#llx relocated onto itself", d->domid,
@@ -96,15 +96,15 @@ int memory_relocate(struct domain *d, uint64_t src, uint64_t dst, uint32_t n)
 		}
 		if (d->p2m.nodes > d->pool_pages)
 			return -ENOMEM;
-		old = memory_unhook(d, dst + i);
+		old = xen_memory_unhook(d, dst + i);
 		if (old)
-			frame_put(old);
+			xen_frame_put(old);
 		/* the source loses its superpage as well */
-		p2m_make(&d->p2m, src + i, true);
-		frame = memory_unhook(d, src + i);
-		to = p2m_make(&d->p2m, dst + i, true);
+		xen_p2m_make(&d->p2m, src + i, true);
+		frame = xen_memory_unhook(d, src + i);
+		to = xen_p2m_make(&d->p2m, dst + i, true);
 		*to = (struct p2m_entry){.frame = frame, .type = MEM_RAM_RW, .dirty = true};
-		domain_invalidate(d);
+		xen_domain_invalidate(d);
 	}
 	return 0;
 }
@@ -119,18 +119,18 @@ static bool may_become(const struct domain *d, enum mem_type from, enum mem_type
 	return true;
 }
 
-int memory_set_type(struct domain *d, enum mem_type type, uint64_t gfn, uint32_t n)
+int xen_memory_set_type(struct domain *d, enum mem_type type, uint64_t gfn, uint32_t n)
 {
 	if (type != MEM_RAM_RW && type != MEM_RAM_RO && type != MEM_IOREQ_SERVER)
 		return -EINVAL;
 	if (type == MEM_IOREQ_SERVER && !d->type_server)
 		return -EINVAL;
 	for (uint32_t i = 0; i < n; i++) {
-		struct p2m_entry *entry = p2m_find(&d->p2m, gfn + i);
+		struct p2m_entry *entry = xen_p2m_find(&d->p2m, gfn + i);
 
 		if (!entry || !may_become(d, entry->type, type))
 			return -EINVAL;
-		p2m_make(&d->p2m, gfn + i, true);
+		xen_p2m_make(&d->p2m, gfn + i, true);
 		d->p2m.ioreq_pages += type == MEM_IOREQ_SERVER;
 		d->p2m.ioreq_pages -= entry->type == MEM_IOREQ_SERVER;
 		entry->type = type;
@@ -144,7 +144,7 @@ static void to_ram(void *arg, uint64_t gfn, struct p2m_entry *entry)
 		entry->type = MEM_RAM_RW;
 }
 
-int memory_type_to_server(struct domain *d, uint16_t id, bool on)
+int xen_memory_type_to_server(struct domain *d, uint16_t id, bool on)
 {
 	struct server *s = id < MAX_SERVERS ? d->servers[id] : NULL;
 
@@ -159,43 +159,43 @@ int memory_type_to_server(struct domain *d, uint16_t id, bool on)
 	if (d->type_server != s)
 		return -EINVAL;
 	d->type_server = NULL;
-	p2m_walk(&d->p2m, to_ram, NULL); /* Xen sweeps the p2m, sooner or later */
+	xen_p2m_walk(&d->p2m, to_ram, NULL); /* Xen sweeps the p2m, sooner or later */
 	d->p2m.ioreq_pages = 0;
 	return 0;
 }
 
 static void drop(void *arg, uint64_t gfn, struct p2m_entry *entry)
 {
-	frame_put(entry->frame);
+	xen_frame_put(entry->frame);
 }
 
-void memory_free(struct domain *d)
+void xen_memory_free(struct domain *d)
 {
-	p2m_walk(&d->p2m, drop, NULL);
-	p2m_free(&d->p2m);
+	xen_p2m_walk(&d->p2m, drop, NULL);
+	xen_p2m_free(&d->p2m);
 	while (d->nr_lost)
-		frame_put(d->lost[--d->nr_lost]);
+		xen_frame_put(d->lost[--d->nr_lost]);
 	free(d->lost);
 	d->lost = NULL;
 }
 
-bool memory_read(struct domain *d, uint64_t gpa, void *buf, size_t len)
+bool xen_memory_read(struct domain *d, uint64_t gpa, void *buf, size_t len)
 {
-	struct p2m_entry *entry = p2m_find(&d->p2m, gpa >> PAGE_SHIFT);
+	struct p2m_entry *entry = xen_p2m_find(&d->p2m, gpa >> PAGE_SHIFT);
 
 	if (!entry || gpa % PAGE_SIZE + len > PAGE_SIZE)
 		return false;
-	frame_read(entry->frame, gpa % PAGE_SIZE, buf, len);
+	xen_frame_read(entry->frame, gpa % PAGE_SIZE, buf, len);
 	return true;
 }
 
-bool memory_write(struct domain *d, uint64_t gpa, const void *buf, size_t len)
+bool xen_memory_write(struct domain *d, uint64_t gpa, const void *buf, size_t len)
 {
-	struct p2m_entry *entry = p2m_find(&d->p2m, gpa >> PAGE_SHIFT);
+	struct p2m_entry *entry = xen_p2m_find(&d->p2m, gpa >> PAGE_SHIFT);
 
 	if (!entry || gpa % PAGE_SIZE + len > PAGE_SIZE)
 		return false;
-	frame_write(entry->frame, gpa % PAGE_SIZE, buf, len);
+	xen_frame_write(entry->frame, gpa % PAGE_SIZE, buf, len);
 	entry->dirty = true;
 	return true;
 }
@@ -205,21 +205,21 @@ static bool look(uint16_t domid, uint64_t gpa, void *in, const void *out, size_t
 	struct domain *d;
 	bool ok;
 
-	host_lock();
-	d = domain_find(domid);
+	fake_lock();
+	d = xen_domain_find(domid);
 	ok = d != NULL;
 	for (size_t at = 0, piece; ok && at < len; at += piece) {
-		struct p2m_entry *entry = p2m_find(&d->p2m, (gpa + at) >> PAGE_SHIFT);
+		struct p2m_entry *entry = xen_p2m_find(&d->p2m, (gpa + at) >> PAGE_SHIFT);
 		unsigned offset = (gpa + at) % PAGE_SIZE;
 
 		piece = PAGE_SIZE - offset < len - at ? PAGE_SIZE - offset : len - at;
 		ok = entry != NULL;
 		if (ok && in)
-			frame_read(entry->frame, offset, (char *)in + at, piece);
+			xen_frame_read(entry->frame, offset, (char *)in + at, piece);
 		else if (ok)
-			frame_write(entry->frame, offset, (const char *)out + at, piece);
+			xen_frame_write(entry->frame, offset, (const char *)out + at, piece);
 	}
-	host_unlock();
+	fake_unlock();
 	return ok;
 }
 
@@ -239,10 +239,10 @@ int fake_mem_type(uint16_t domid, uint64_t gfn)
 	struct p2m_entry *entry;
 	int type;
 
-	host_lock();
-	d = domain_find(domid);
-	entry = d ? p2m_find(&d->p2m, gfn) : NULL;
+	fake_lock();
+	d = xen_domain_find(domid);
+	entry = d ? xen_p2m_find(&d->p2m, gfn) : NULL;
 	type = entry ? entry->type : -1;
-	host_unlock();
+	fake_unlock();
 	return type;
 }

@@ -9,8 +9,9 @@
 #define MONITOR_REGS(X)                                                                            \
 	X(rax)                                                                                     \
 	X(rbx)                                                                                     \
-	X(rcx) X(rdx) X(rsp) X(rbp) X(rsi) X(rdi) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14)   \
-		X(r15) X(rip) X(rflags)
+	X(rcx)                                                                                     \
+	X(rdx) X(rsp) X(rbp) X(rsi) X(rdi) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15)   \
+		X(rip) X(rflags)
 
 #define RING_ENTRIES(ring) ((uint32_t)__RING_SIZE(ring, PAGE_SIZE))
 #define RING_OF(ring, i)   (&(ring)->ring[(i) & (RING_ENTRIES(ring) - 1)])
@@ -21,25 +22,25 @@ static vm_event_sring_t *ring_of(const struct domain *d)
 	return d->monitor.theirs ? d->monitor.theirs : d->monitor.own;
 }
 
-int monitor_open(struct domain *d, uint64_t gfn, void **ring, uint32_t *port)
+int xen_monitor_open(struct domain *d, uint64_t gfn, void **ring, uint32_t *port)
 {
 	int rc;
 
 	if (d->monitor.open)
 		return -EBUSY;
-	rc = memory_populate(d, 0, 1, &gfn);
+	rc = xen_memory_populate(d, 0, 1, &gfn);
 	if (rc < 0)
 		return rc;
-	d->monitor.frame = memory_unhook(d, gfn);
-	domain_invalidate(d);
-	d->monitor.port = port_alloc(d, PORT_MONITOR, NULL);
+	d->monitor.frame = xen_memory_unhook(d, gfn);
+	xen_domain_invalidate(d);
+	d->monitor.port = xen_port_alloc(d, PORT_MONITOR, NULL);
 	if (!d->monitor.port) {
-		frame_put(d->monitor.frame);
+		xen_frame_put(d->monitor.frame);
 		return -ENOSPC;
 	}
-	frame_get(d->monitor.frame);
-	d->monitor.own = frames_mmap(NULL, d->monitor.frame, 1, PROT_READ | PROT_WRITE);
-	d->monitor.theirs = frames_mmap(NULL, d->monitor.frame, 1, PROT_READ | PROT_WRITE);
+	xen_frame_get(d->monitor.frame);
+	d->monitor.own = xen_frames_mmap(NULL, d->monitor.frame, 1, PROT_READ | PROT_WRITE);
+	d->monitor.theirs = xen_frames_mmap(NULL, d->monitor.frame, 1, PROT_READ | PROT_WRITE);
 	if (d->monitor.own == MAP_FAILED || d->monitor.theirs == MAP_FAILED)
 		abort();
 	SHARED_RING_INIT(ring_of(d));
@@ -50,19 +51,19 @@ int monitor_open(struct domain *d, uint64_t gfn, void **ring, uint32_t *port)
 	return 0;
 }
 
-void monitor_free(struct domain *d)
+void xen_monitor_free(struct domain *d)
 {
 	if (!d->monitor.open)
 		return;
 	d->monitor.open = false;
 	munmap(d->monitor.own, PAGE_SIZE);
-	frame_put(d->monitor.frame);
-	port_free(d->monitor.port);
+	xen_frame_put(d->monitor.frame);
+	xen_port_free(d->monitor.port);
 	for (unsigned i = 0; i < d->nr_vcpus; i++)
 		d->vcpus[i].event_paused = false; /* vm_event_cleanup */
 }
 
-int monitor_close(struct domain *d, void *ring)
+int xen_monitor_close(struct domain *d, void *ring)
 {
 	bool was_open = d->monitor.open;
 
@@ -70,17 +71,17 @@ int monitor_close(struct domain *d, void *ring)
 		violation("domain %u: monitor closed that is not open", d->domid);
 		return -EINVAL;
 	}
-	monitor_free(d);
+	xen_monitor_free(d);
 	munmap(d->monitor.theirs, PAGE_SIZE);
 	d->monitor.theirs = NULL;
-	frame_put(d->monitor.frame);
+	xen_frame_put(d->monitor.frame);
 	return was_open ? 0 : -ESRCH;
 }
 
-void monitor_reset(struct domain *d)
+void xen_monitor_reset(struct domain *d)
 {
 	if (d->monitor.theirs)
-		monitor_close(d, d->monitor.theirs);
+		xen_monitor_close(d, d->monitor.theirs);
 }
 
 static void save_regs(struct vm_event_regs_x86 *to, const struct hvm_hw_cpu *c)
@@ -99,7 +100,7 @@ static void save_regs(struct vm_event_regs_x86 *to, const struct hvm_hw_cpu *c)
 	to->ss_sel = c->ss_sel;
 }
 
-bool monitor_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, unsigned length)
+bool xen_monitor_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, unsigned length)
 {
 	vm_event_sring_t *ring = ring_of(v->d);
 	uint32_t prod = v->d->monitor.req_prod;
@@ -119,7 +120,7 @@ bool monitor_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, unsigned len
 	v->event_paused = true;
 	v->d->monitor.req_prod = prod + 1;
 	__atomic_store_n(&ring->req_prod, prod + 1, __ATOMIC_RELEASE);
-	port_send(v->d->monitor.port);
+	xen_port_send(v->d->monitor.port);
 	return true;
 }
 
@@ -146,14 +147,14 @@ static void take(struct domain *d, const vm_event_response_t *rsp)
 		MONITOR_REGS(LOAD)
 #undef LOAD
 	}
-	op = script_current(v);
+	op = fake_script_current(v);
 	if (op && op->op.kind == FAKE_CPUID && op->phase == OP_SENT)
 		op->phase = OP_ANSWERED;
 	v->event_paused = false;
 	v->resume = true;
 }
 
-void monitor_notified(struct domain *d)
+void xen_monitor_notified(struct domain *d)
 {
 	vm_event_sring_t *ring;
 	uint32_t prod;

@@ -64,14 +64,14 @@ static uint64_t msr_list_get(const struct vcpu *v, uint32_t index)
 	return 0;
 }
 
-void op_msr(struct vcpu *v, struct guest_op *op)
+void fake_op_msr(struct vcpu *v, struct guest_op *op)
 {
 	uint32_t index = op->op.addr;
 	uint64_t *msr = msr_find(v, index);
 
 	if (op->op.kind == FAKE_WRMSR) {
 		if (index == 0x10)
-			v->tsc_offset = op->op.value - host_tsc();
+			v->tsc_offset = op->op.value - xen_host_tsc();
 		else if (msr)
 			*msr = op->op.value;
 		else
@@ -79,7 +79,7 @@ void op_msr(struct vcpu *v, struct guest_op *op)
 		return;
 	}
 	if (index == 0x10)
-		op->op.value = vcpu_tsc(v);
+		op->op.value = xen_vcpu_tsc(v);
 	else
 		op->op.value = msr ? *msr : msr_list_get(v, index);
 	v->cpu.rax = (uint32_t)op->op.value;

@@ -47,7 +47,7 @@ static struct p2m_node *leaf_of(struct p2m *p2m, uint64_t gfn, bool make)
 	return *at;
 }
 
-struct p2m_entry *p2m_find(struct p2m *p2m, uint64_t gfn)
+struct p2m_entry *xen_p2m_find(struct p2m *p2m, uint64_t gfn)
 {
 	struct p2m_node *leaf = leaf_of(p2m, gfn, false);
 	struct p2m_entry *entry = leaf ? &leaf->entries[index_at(gfn, 0)] : NULL;
@@ -55,7 +55,7 @@ struct p2m_entry *p2m_find(struct p2m *p2m, uint64_t gfn)
 	return entry && entry->frame ? entry : NULL;
 }
 
-struct p2m_entry *p2m_make(struct p2m *p2m, uint64_t gfn, bool small)
+struct p2m_entry *xen_p2m_make(struct p2m *p2m, uint64_t gfn, bool small)
 {
 	struct p2m_node *leaf = leaf_of(p2m, gfn, true);
 
@@ -81,8 +81,8 @@ static void walk(struct p2m_node *node, uint64_t base, unsigned level,
 	}
 }
 
-void p2m_walk(struct p2m *p2m, void (*visit)(void *arg, uint64_t gfn, struct p2m_entry *entry),
-	      void *arg)
+void xen_p2m_walk(struct p2m *p2m, void (*visit)(void *arg, uint64_t gfn, struct p2m_entry *entry),
+		  void *arg)
 {
 	walk(p2m->root, 0, P2M_LEVELS - 1, visit, arg);
 }
@@ -94,7 +94,7 @@ static void node_free(struct p2m_node *node)
 	free(node);
 }
 
-void p2m_free(struct p2m *p2m)
+void xen_p2m_free(struct p2m *p2m)
 {
 	node_free(p2m->root);
 	memset(p2m, 0, sizeof *p2m);

@@ -43,25 +43,25 @@ static int set_s_state(struct domain *d, uint64_t value)
 	if (value != 0 && value != 3)
 		return -EINVAL;
 	if (old == 3 && value == 0) {
-		records_init_domain(d);
+		xen_records_init_domain(d);
 		for (unsigned i = 0; i < d->nr_vcpus; i++) {
-			ioreq_cancel(&d->vcpus[i]);
-			vcpu_reset(&d->vcpus[i]);
-			records_init_vcpu(&d->vcpus[i]);
-			d->vcpus[i].tsc_offset = -(int64_t)host_tsc();
+			xen_ioreq_cancel(&d->vcpus[i]);
+			xen_vcpu_reset(&d->vcpus[i]);
+			xen_records_init_vcpu(&d->vcpus[i]);
+			d->vcpus[i].tsc_offset = -(int64_t)xen_host_tsc();
 		}
-		records_reset_cpu(&d->vcpus[0], 0xf000);
+		xen_records_reset_cpu(&d->vcpus[0], 0xf000);
 		d->vcpus[0].cpu.rip = 0xfff0;
 		d->vcpus[0].initialised = true;
 		d->vcpus[0].down = false;
 		d->vcpus[0].resume = true;
 		if (d->creation_finished)
-			vcpu_start(&d->vcpus[0]);
+			xen_vcpu_start(&d->vcpus[0]);
 	}
 	return 0;
 }
 
-int param_set(struct domain *d, uint32_t param, uint64_t value)
+int xen_param_set(struct domain *d, uint32_t param, uint64_t value)
 {
 	int rc = 0;
 
@@ -91,7 +91,7 @@ int param_set(struct domain *d, uint32_t param, uint64_t value)
 	return rc;
 }
 
-int param_get(struct domain *d, uint32_t param, uint64_t *value)
+int xen_param_get(struct domain *d, uint32_t param, uint64_t *value)
 {
 	if (param >= HVM_NR_PARAMS || is_deprecated(param))
 		return -EINVAL;

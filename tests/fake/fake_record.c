@@ -19,7 +19,7 @@
 #define XCR0_FP  1ull
 #define XCR0_ALL 0x2e7ull /* x87, SSE, AVX, AVX-512, PKRU */
 
-void records_reset_cpu(struct vcpu *v, uint16_t cs)
+void xen_records_reset_cpu(struct vcpu *v, uint16_t cs)
 {
 	struct hvm_hw_cpu *c = &v->cpu;
 
@@ -43,11 +43,11 @@ void records_reset_cpu(struct vcpu *v, uint16_t cs)
 	c->ldtr_arbytes = 0x82;
 }
 
-void records_init_vcpu(struct vcpu *v)
+void xen_records_init_vcpu(struct vcpu *v)
 {
 	uint32_t id = v->id * 2u << 24, version = 0x50014, lvt = 0x10000, dfr = ~0u, svr = 0xff;
 
-	records_reset_cpu(v, 0);
+	xen_records_reset_cpu(v, 0);
 	v->lapic.apic_base_msr = 0xfee00000ull | 1u << 11 | (v->id ? 0 : 1u << 8);
 	v->lapic.disabled = 2; /* by software */
 	v->lapic.timer_divisor = 2;
@@ -64,7 +64,7 @@ void records_init_vcpu(struct vcpu *v)
 	v->xsave.head.xfeature_mask = XCR0_ALL;
 }
 
-void records_init_domain(struct domain *d)
+void xen_records_init_domain(struct domain *d)
 {
 	d->pic[0].is_master = 1;
 	d->pic[0].elcr = 0;
@@ -97,7 +97,7 @@ static bool is_hvm(const struct domain *d)
 	return d->emulation == EMULATION_HVM;
 }
 
-bool record_is_of_vcpu(uint16_t code)
+bool xen_record_is_of_vcpu(uint16_t code)
 {
 	switch (code) {
 	case HVM_SAVE_CODE(CPU):
@@ -141,9 +141,9 @@ static void *vcpu_body(struct vcpu *v, uint16_t code, uint32_t *len)
 	return NULL;
 }
 
-void *record_body(struct domain *d, uint16_t code, uint16_t instance, uint32_t *len)
+void *xen_record_body(struct domain *d, uint16_t code, uint16_t instance, uint32_t *len)
 {
-	if (record_is_of_vcpu(code))
+	if (xen_record_is_of_vcpu(code))
 		return instance < d->nr_vcpus ? vcpu_body(&d->vcpus[instance], code, len) : NULL;
 	if (instance && !(code == HVM_SAVE_CODE(PIC) && instance == 1))
 		return NULL;
@@ -181,7 +181,7 @@ static const char *efer_fault(const struct domain *d, uint64_t efer, bool paging
 {
 	uint32_t ext[4];
 
-	cpuid_guest(&d->vcpus[0], 0x80000001, 0, ext);
+	xen_cpuid_guest(&d->vcpus[0], 0x80000001, 0, ext);
 	if (efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME | EFER_FFXSE))
 		return "unknown EFER bits";
 	if (efer & EFER_SCE && !(ext[3] & 1u << 11))
@@ -215,7 +215,7 @@ static uint64_t cr4_valid(const struct domain *d)
 	uint32_t leaf[4];
 
 	for (unsigned i = 0; i < sizeof rules / sizeof *rules; i++) {
-		cpuid_guest(&d->vcpus[0], rules[i].leaf, 0, leaf);
+		xen_cpuid_guest(&d->vcpus[0], rules[i].leaf, 0, leaf);
 		if (leaf[rules[i].reg] >> rules[i].bit & 1)
 			valid |= rules[i].cr4;
 	}
@@ -226,7 +226,7 @@ static uint64_t max_address(const struct domain *d)
 {
 	uint32_t leaf[4];
 
-	cpuid_guest(&d->vcpus[0], 0x80000008, 0, leaf);
+	xen_cpuid_guest(&d->vcpus[0], 0x80000008, 0, leaf);
 	return 1ull << (leaf[0] & 0xff ? leaf[0] & 0xff : 36);
 }
 
@@ -252,7 +252,7 @@ static const char *cpu_fault(const struct domain *d, const struct hvm_hw_cpu *c)
 		return "CR4";
 	if (c->flags & ~XEN_X86_FPU_INITIALISED)
 		return "flags";
-	if (host_is_420() && (c->dr6 >> 32 || c->dr7 >> 32))
+	if (xen_is_420() && (c->dr6 >> 32 || c->dr7 >> 32))
 		return "DR6 or DR7";
 	return efer_fault(d, c->msr_efer, c->cr0 & X86_CR0_PG);
 }
@@ -319,7 +319,7 @@ static int msr_fault(const uint8_t *body, uint32_t len)
 	return 0;
 }
 
-int record_check(struct domain *d, const struct hvm_save_descriptor *desc, const void *body)
+int xen_record_check(struct domain *d, const struct hvm_save_descriptor *desc, const void *body)
 {
 	uint32_t len = 0;
 	const char *fault;
@@ -332,8 +332,8 @@ int record_check(struct domain *d, const struct hvm_save_descriptor *desc, const
 	}
 	if (desc->typecode > HVM_SAVE_CODE_MAX)
 		return -EINVAL;
-	if (!record_body(d, desc->typecode, desc->instance, &len))
-		return record_is_of_vcpu(desc->typecode) || is_hvm(d) ? -EINVAL : -ENODEV;
+	if (!xen_record_body(d, desc->typecode, desc->instance, &len))
+		return xen_record_is_of_vcpu(desc->typecode) || is_hvm(d) ? -EINVAL : -ENODEV;
 	if (len != desc->length)
 		return -EINVAL;
 	if (desc->typecode != HVM_SAVE_CODE(CPU))
@@ -345,14 +345,14 @@ int record_check(struct domain *d, const struct hvm_save_descriptor *desc, const
 static int load_cpu(struct vcpu *v, const struct hvm_hw_cpu *c)
 {
 	if (pending_is_bad(c)) {
-		domain_crash(v->d, "CPU record with an event type that SVM cannot inject");
+		xen_domain_crash(v->d, "CPU record with an event type that SVM cannot inject");
 		return -EINVAL;
 	}
-	ioreq_cancel(v);
+	xen_ioreq_cancel(v);
 	v->cpu = *c;
 	v->pat = RESET_PAT; /* svm_vmcb_restore */
 	v->tsc_offset = c->tsc - v->d->sync_tsc;
-	if (host_is_420()) { /* the FPU part replaces all extended state */
+	if (xen_is_420()) { /* the FPU part replaces all extended state */
 		v->xsave.head.save_area.xsave_hdr.xstate_bv &= 3;
 		memset(v->xsave.rest, 0, sizeof v->xsave.rest);
 	}
@@ -360,13 +360,13 @@ static int load_cpu(struct vcpu *v, const struct hvm_hw_cpu *c)
 	v->down = false;
 	v->resume = true;
 	if (v->d->creation_finished)
-		vcpu_start(v);
+		xen_vcpu_start(v);
 	return 0;
 }
 
-int record_load(struct domain *d, const struct hvm_save_descriptor *desc, const void *body)
+int xen_record_load(struct domain *d, const struct hvm_save_descriptor *desc, const void *body)
 {
-	struct vcpu *v = record_is_of_vcpu(desc->typecode) ? &d->vcpus[desc->instance] : NULL;
+	struct vcpu *v = xen_record_is_of_vcpu(desc->typecode) ? &d->vcpus[desc->instance] : NULL;
 	uint32_t len = 0;
 	void *to;
 
@@ -387,14 +387,14 @@ int record_load(struct domain *d, const struct hvm_save_descriptor *desc, const 
 		v->pat = v->mtrr.msr_pat_cr;
 		return 0;
 	}
-	to = record_body(d, desc->typecode, desc->instance, &len);
+	to = xen_record_body(d, desc->typecode, desc->instance, &len);
 	memcpy(to, body, desc->length);
 	return 0;
 }
 
 /* What Xen gives out, which is not always what it has. */
-void record_save(struct domain *d, uint16_t code, uint16_t instance, void *out, const void *body,
-		 uint32_t len)
+void xen_record_save(struct domain *d, uint16_t code, uint16_t instance, void *out,
+		     const void *body, uint32_t len)
 {
 	memcpy(out, body, len);
 	if (code == HVM_SAVE_CODE(CPU)) {

@@ -58,13 +58,13 @@ static void native(struct vcpu *v, struct guest_op *op, uint64_t target, uint64_
 	uint64_t value = op->op.value;
 
 	if (op->op.kind == FAKE_MOVS_FROM) {
-		memory_read(v->d, target, &value, op->op.size);
-		memory_write(v->d, ram, &value, op->op.size);
+		xen_memory_read(v->d, target, &value, op->op.size);
+		xen_memory_write(v->d, ram, &value, op->op.size);
 	} else {
 		if (op->op.kind == FAKE_MOVS_TO)
-			memory_read(v->d, ram, &value, op->op.size);
+			xen_memory_read(v->d, ram, &value, op->op.size);
 		if (entry->type == MEM_RAM_RW)
-			memory_write(v->d, target, &value, op->op.size);
+			xen_memory_write(v->d, target, &value, op->op.size);
 	}
 	op->at++;
 }
@@ -76,7 +76,7 @@ static void unanswered(struct vcpu *v, struct guest_op *op, uint32_t n)
 
 	for (uint32_t i = 0; i < n; i++, op->at++)
 		if (op->op.kind == FAKE_INS || op->op.kind == FAKE_MOVS_FROM)
-			memory_write(v->d, element(op->op.ram, op, op->at), &ones, op->op.size);
+			xen_memory_write(v->d, element(op->op.ram, op, op->at), &ones, op->op.size);
 }
 
 static enum op_result request(struct vcpu *v, struct guest_op *op, uint64_t target, uint64_t ram,
@@ -101,11 +101,11 @@ static enum op_result request(struct vcpu *v, struct guest_op *op, uint64_t targ
 		if (uses_ram(&op->op)) {
 			v->req.data_is_ptr = 0;
 			v->req.data = 0;
-			memory_read(v->d, ram, &v->req.data, op->op.size);
+			xen_memory_read(v->d, ram, &v->req.data, op->op.size);
 		}
 		entry->dirty = true;
 	}
-	sent = op_send(v, op, entry ? v->d->type_server : ioreq_select(v->d, &v->req));
+	sent = fake_op_send(v, op, entry ? v->d->type_server : xen_ioreq_select(v->d, &v->req));
 	if (sent == SEND_NOBODY) {
 		unanswered(v, op, v->req.count);
 		return OP_DONE;
@@ -118,7 +118,7 @@ static enum op_result request(struct vcpu *v, struct guest_op *op, uint64_t targ
 	return OP_WAIT;
 }
 
-enum op_result op_rep(struct vcpu *v, struct guest_op *op, unsigned length)
+enum op_result fake_op_rep(struct vcpu *v, struct guest_op *op, unsigned length)
 {
 	if (op->phase == OP_ANSWERED) {
 		op->phase = OP_NEW;
@@ -133,7 +133,7 @@ enum op_result op_rep(struct vcpu *v, struct guest_op *op, unsigned length)
 		uint64_t target = is_port(&op->op) ? op->op.addr : element(op->op.addr, op, op->at);
 		uint64_t ram = element(op->op.ram, op, op->at);
 		struct p2m_entry *entry =
-			is_port(&op->op) ? NULL : p2m_find(&v->d->p2m, target >> PAGE_SHIFT);
+			is_port(&op->op) ? NULL : xen_p2m_find(&v->d->p2m, target >> PAGE_SHIFT);
 		bool write = op->op.kind == FAKE_STOS || op->op.kind == FAKE_MOVS_TO;
 
 		if (entry && !(write && entry->type == MEM_IOREQ_SERVER))

@@ -1,7 +1,7 @@
 /* The scripts of the guests' vcpus: queueing operations, waiting for them, their results. */
 #include "tests/fake/internal.h"
 
-struct guest_op *script_current(struct vcpu *v)
+struct guest_op *fake_script_current(struct vcpu *v)
 {
 	while (v->head < v->nr_ops && v->ops[v->head]->done)
 		v->head++;
@@ -27,9 +27,9 @@ static void prepare(struct guest_op *op, const struct fake_op *from)
 	op->op.data = op->data;
 }
 
-struct guest_op *script_next(struct vcpu *v)
+struct guest_op *fake_script_next(struct vcpu *v)
 {
-	struct guest_op *op = script_current(v);
+	struct guest_op *op = fake_script_current(v);
 	struct fake_op next = {0};
 
 	if (op || !v->program ||
@@ -42,7 +42,7 @@ struct guest_op *script_next(struct vcpu *v)
 	return &v->own;
 }
 
-void script_free(struct vcpu *v)
+void fake_script_free(struct vcpu *v)
 {
 	for (unsigned i = 0; i < v->nr_ops; i++) {
 		free(v->ops[i]->data);
@@ -83,8 +83,8 @@ int fake_guest_push(uint16_t domid, unsigned vcpu, const struct fake_op *op)
 	struct vcpu *v;
 	int rc = -EINVAL;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
 	if (v && size_is_valid(op)) {
 		if (v->nr_ops == v->cap_ops) {
 			v->cap_ops = v->cap_ops ? 2 * v->cap_ops : 16;
@@ -96,9 +96,9 @@ int fake_guest_push(uint16_t domid, unsigned vcpu, const struct fake_op *op)
 		prepare(new, op);
 		v->ops[v->nr_ops++] = new;
 		rc = new->id = v->nr_ops;
-		host_changed();
+		fake_changed();
 	}
-	host_unlock();
+	fake_unlock();
 	return rc;
 }
 
@@ -106,40 +106,40 @@ void fake_guest_program(uint16_t domid, unsigned vcpu, fake_program program, voi
 {
 	struct vcpu *v;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
 	if (v) {
 		v->program = program;
 		v->program_arg = arg;
 	}
-	host_changed();
-	host_unlock();
+	fake_changed();
+	fake_unlock();
 }
 
 void fake_guest_unspin(uint16_t domid, unsigned vcpu)
 {
 	struct vcpu *v;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
 	if (v)
 		v->unspin = true;
-	host_changed();
-	host_unlock();
+	fake_changed();
+	fake_unlock();
 }
 
 bool fake_guest_wait(uint16_t domid, unsigned vcpu, int id, int timeout)
 {
-	struct timespec deadline = clock_deadline(timeout);
+	struct timespec deadline = fake_deadline(timeout);
 	struct guest_op *op;
 	bool done;
 
-	host_lock();
-	op = find(vcpu_find(domid, vcpu), id);
-	while (op && !op->done && host_wait(&deadline))
+	fake_lock();
+	op = find(xen_vcpu_find(domid, vcpu), id);
+	while (op && !op->done && fake_wait(&deadline))
 		;
 	done = op && op->done;
-	host_unlock();
+	fake_unlock();
 	return done;
 }
 
@@ -148,10 +148,10 @@ bool fake_guest_done(uint16_t domid, unsigned vcpu, int id)
 	struct guest_op *op;
 	bool done;
 
-	host_lock();
-	op = find(vcpu_find(domid, vcpu), id);
+	fake_lock();
+	op = find(xen_vcpu_find(domid, vcpu), id);
 	done = op && op->done;
-	host_unlock();
+	fake_unlock();
 	return done;
 }
 
@@ -160,11 +160,11 @@ uint64_t fake_guest_value(uint16_t domid, unsigned vcpu, int id)
 	uint64_t value = 0;
 	struct guest_op *op;
 
-	host_lock();
-	op = find(vcpu_find(domid, vcpu), id);
+	fake_lock();
+	op = find(xen_vcpu_find(domid, vcpu), id);
 	if (op)
 		value = op->op.value;
-	host_unlock();
+	fake_unlock();
 	return value;
 }
 
@@ -172,14 +172,14 @@ size_t fake_guest_data(uint16_t domid, unsigned vcpu, int id, void *buf, size_t 
 {
 	struct guest_op *op;
 
-	host_lock();
-	op = find(vcpu_find(domid, vcpu), id);
+	fake_lock();
+	op = find(xen_vcpu_find(domid, vcpu), id);
 	if (!op)
 		size = 0;
 	else if (size > op->length)
 		size = op->length;
 	if (size)
 		memcpy(buf, op->data, size);
-	host_unlock();
+	fake_unlock();
 	return size;
 }

@@ -8,7 +8,7 @@ static struct server *server_find(struct domain *d, uint16_t id)
 	return id < MAX_SERVERS ? d->servers[id] : NULL;
 }
 
-int server_create(struct domain *d, uint16_t *id)
+int xen_server_create(struct domain *d, uint16_t *id)
 {
 	struct server *s;
 	unsigned i = 0;
@@ -23,9 +23,9 @@ int server_create(struct domain *d, uint16_t *id)
 	s->d = d;
 	s->id = *id = i;
 	for (unsigned v = 0; v < d->nr_vcpus; v++) {
-		s->ports[v] = port_alloc(d, PORT_IOREQ, &d->vcpus[v]);
+		s->ports[v] = xen_port_alloc(d, PORT_IOREQ, &d->vcpus[v]);
 		if (!s->ports[v]) {
-			server_free(s);
+			xen_server_free(s);
 			return -ENOSPC;
 		}
 	}
@@ -33,16 +33,16 @@ int server_create(struct domain *d, uint16_t *id)
 	return 0;
 }
 
-void server_free(struct server *s)
+void xen_server_free(struct server *s)
 {
 	for (unsigned v = 0; v < s->d->nr_vcpus; v++)
-		port_free(s->ports[v]);
+		xen_port_free(s->ports[v]);
 	if (s->own)
 		munmap(s->own, PAGE_SIZE);
 	if (s->frame)
-		frame_put(s->frame);
+		xen_frame_put(s->frame);
 	if (s->d->type_server == s)
-		memory_type_to_server(s->d, s->id, false);
+		xen_memory_type_to_server(s->d, s->id, false);
 	if (s->d->servers[s->id] == s)
 		s->d->servers[s->id] = NULL;
 	for (unsigned i = 0; i < 4; i++)
@@ -51,7 +51,7 @@ void server_free(struct server *s)
 	free(s);
 }
 
-int server_destroy(struct domain *d, uint16_t id)
+int xen_server_destroy(struct domain *d, uint16_t id)
 {
 	struct server *s = server_find(d, id);
 
@@ -67,7 +67,7 @@ int server_destroy(struct domain *d, uint16_t id)
 	for (unsigned i = 0; i < 4; i++)
 		if (s->theirs[i])
 			leak("page of ioreq server %u of domain %u", id, d->domid);
-	server_free(s);
+	xen_server_free(s);
 	return 0;
 }
 
@@ -76,17 +76,17 @@ static int server_alloc_page(struct server *s)
 {
 	if (s->frame)
 		return 0;
-	s->frame = frames_alloc(0, 1);
+	s->frame = xen_frames_alloc(0, 1);
 	if (!s->frame)
 		return -ENOMEM;
-	s->own = frames_mmap(NULL, s->frame, 1, PROT_READ | PROT_WRITE);
+	s->own = xen_frames_mmap(NULL, s->frame, 1, PROT_READ | PROT_WRITE);
 	if (s->own == MAP_FAILED)
 		abort();
 	s->page = s->own;
 	return 0;
 }
 
-int server_map(struct domain *d, uint16_t id, struct shared_iopage **page)
+int xen_server_map(struct domain *d, uint16_t id, struct shared_iopage **page)
 {
 	struct server *s = server_find(d, id);
 	unsigned i = 0;
@@ -99,7 +99,7 @@ int server_map(struct domain *d, uint16_t id, struct shared_iopage **page)
 		i++;
 	if (rc || i == 4)
 		return rc ? rc : -ENOMEM;
-	*page = frames_mmap(NULL, s->frame, 1, PROT_READ | PROT_WRITE);
+	*page = xen_frames_mmap(NULL, s->frame, 1, PROT_READ | PROT_WRITE);
 	if (*page == MAP_FAILED)
 		return -errno;
 	s->theirs[i] = *page;
@@ -108,9 +108,9 @@ int server_map(struct domain *d, uint16_t id, struct shared_iopage **page)
 	return 0;
 }
 
-int server_unmap(struct shared_iopage *page)
+int xen_server_unmap(struct shared_iopage *page)
 {
-	for (struct domain *d = host.domains; d; d = d->next) {
+	for (struct domain *d = fake_host.domains; d; d = d->next) {
 		for (unsigned id = 0; id < MAX_SERVERS; id++) {
 			struct server *s = d->servers[id];
 
@@ -135,7 +135,8 @@ static void range_drop(struct server *s, enum io_space space, unsigned i)
 	s->ranges[space][i] = s->ranges[space][--s->nr_ranges[space]];
 }
 
-int server_claim(struct domain *d, uint16_t id, enum io_space space, uint64_t start, uint64_t end)
+int xen_server_claim(struct domain *d, uint16_t id, enum io_space space, uint64_t start,
+		     uint64_t end)
 {
 	struct server *s = server_find(d, id);
 	struct range range = {start, end};
@@ -171,7 +172,7 @@ int server_claim(struct domain *d, uint16_t id, enum io_space space, uint64_t st
 	return 0;
 }
 
-int server_enable(struct domain *d, uint16_t id, bool on)
+int xen_server_enable(struct domain *d, uint16_t id, bool on)
 {
 	struct server *s = server_find(d, id);
 
@@ -185,11 +186,11 @@ int server_enable(struct domain *d, uint16_t id, bool on)
 	for (unsigned v = 0; on && !s->enabled && v < d->nr_vcpus; v++)
 		s->page->vcpu_ioreq[v].vp_eport = s->ports[v]->number;
 	s->enabled = on;
-	domain_reschedule(d);
+	xen_domain_reschedule(d);
 	return 0;
 }
 
-void servers_check(struct domain *d)
+void xen_servers_check(struct domain *d)
 {
 	for (unsigned id = 0; id < MAX_SERVERS; id++)
 		for (unsigned i = 0; d->servers[id] && i < 4; i++)

@@ -14,7 +14,7 @@
 #define RESET_PAT      0x0007040600070406ull
 #define STACK          (512u << 10)
 
-uint64_t host_tsc(void)
+uint64_t xen_host_tsc(void)
 {
 	struct timespec t;
 
@@ -22,22 +22,22 @@ uint64_t host_tsc(void)
 	return (t.tv_sec * 1000000000ull + t.tv_nsec) * TICKS_PER_NSEC;
 }
 
-uint64_t vcpu_tsc(const struct vcpu *v)
+uint64_t xen_vcpu_tsc(const struct vcpu *v)
 {
-	return host_tsc() + v->tsc_offset;
+	return xen_host_tsc() + v->tsc_offset;
 }
 
-void vcpu_init(struct vcpu *v, struct domain *d, unsigned id)
+void xen_vcpu_init(struct vcpu *v, struct domain *d, unsigned id)
 {
 	v->d = d;
 	v->id = id;
 	v->down = true;
 	v->pat = RESET_PAT;
 	v->tsc_offset = -(int64_t)d->sync_tsc;
-	records_init_vcpu(v);
+	xen_records_init_vcpu(v);
 }
 
-void vcpu_reset(struct vcpu *v)
+void xen_vcpu_reset(struct vcpu *v)
 {
 	v->down = true;
 	v->initialised = v->blocked = false;
@@ -45,15 +45,15 @@ void vcpu_reset(struct vcpu *v)
 	memset(v->cpu.fpu_regs, 0, sizeof v->cpu.fpu_regs);
 }
 
-bool vcpu_runnable(const struct vcpu *v)
+bool xen_vcpu_runnable(const struct vcpu *v)
 {
 	if (v->d->shutting_down && !v->deferring)
 		return false;
-	return domain_runs(v->d) && v->initialised && !v->down && !v->blocked &&
+	return xen_domain_runs(v->d) && v->initialised && !v->down && !v->blocked &&
 	       !v->blocked_in_xen && !v->event_paused && !v->stuck;
 }
 
-void vcpu_wake(struct vcpu *v)
+void xen_vcpu_wake(struct vcpu *v)
 {
 	if (!v->blocked)
 		return;
@@ -97,9 +97,9 @@ static bool deliver_event(struct vcpu *v)
 
 static void run_current(struct vcpu *v)
 {
-	struct guest_op *op = script_current(v);
+	struct guest_op *op = fake_script_current(v);
 
-	if (op && op_run(v, op) == OP_DONE)
+	if (op && fake_op_run(v, op) == OP_DONE)
 		op->done = true;
 }
 
@@ -107,11 +107,11 @@ static void run_current(struct vcpu *v)
  * False: the vcpu does not enter the guest now. */
 static bool resume(struct vcpu *v)
 {
-	bool sent = ioreq_pending(v);
-	struct guest_op *op = script_current(v);
+	bool sent = xen_ioreq_pending(v);
+	struct guest_op *op = fake_script_current(v);
 
 	v->resume = false;
-	if (!ioreq_complete(v)) {
+	if (!xen_ioreq_complete(v)) {
 		v->resume = true;
 		return false;
 	}
@@ -122,14 +122,14 @@ static bool resume(struct vcpu *v)
 	} else {
 		v->deferring = false;
 	}
-	domain_check_shutdown(v->d);
+	xen_domain_check_shutdown(v->d);
 	if (!v->invalidate)
-		return vcpu_runnable(v);
+		return xen_vcpu_runnable(v);
 	/* When the completion has sent a further request, the flag is lost. */
 	v->invalidate = false;
-	ioreq_broadcast_invalidate(v);
+	xen_ioreq_broadcast_invalidate(v);
 	take_interrupt(v);
-	return vcpu_runnable(v);
+	return xen_vcpu_runnable(v);
 }
 
 /* A spinning vcpu stays in the guest: only a reschedule brings it through its resume path. */
@@ -140,22 +140,22 @@ static bool spins(const struct vcpu *v, const struct guest_op *op)
 	return (op->op.kind == FAKE_SPIN || op->op.kind == FAKE_POLL) && op->phase;
 }
 
-bool vcpu_step(struct vcpu *v)
+bool xen_vcpu_step(struct vcpu *v)
 {
 	struct guest_op *op;
 	enum op_result result;
 	bool progress = v->resume;
 
-	if (!vcpu_runnable(v))
+	if (!xen_vcpu_runnable(v))
 		return false;
-	op = script_current(v);
-	if ((v->resume || !spins(v, op) || ioreq_pending(v)) && !resume(v))
+	op = fake_script_current(v);
+	if ((v->resume || !spins(v, op) || xen_ioreq_pending(v)) && !resume(v))
 		return true;
 	progress |= deliver_event(v);
-	op = script_next(v); /* the resume may have ended the one above */
+	op = fake_script_next(v); /* the resume may have ended the one above */
 	if (!op)
 		return progress;
-	result = op_run(v, op);
+	result = fake_op_run(v, op);
 	if (result == OP_DONE)
 		op->done = true;
 	return result != OP_IDLE || progress;
@@ -164,38 +164,38 @@ bool vcpu_step(struct vcpu *v)
 /* Gives the others a chance at the lock, which pthreads would hand to us again. */
 static void breathe(void)
 {
-	host_unlock();
+	fake_unlock();
 	sched_yield();
-	host_lock();
+	fake_lock();
 }
 
 static void *run(void *arg)
 {
 	struct vcpu *v = arg;
 
-	host_lock();
+	fake_lock();
 	while (!v->d->dying && !v->d->dead) {
-		if (vcpu_step(v)) {
-			host_changed();
+		if (xen_vcpu_step(v)) {
+			fake_changed();
 			breathe();
 		} else {
-			struct guest_op *op = script_current(v);
-			struct timespec soon = clock_deadline(1);
+			struct guest_op *op = fake_script_current(v);
+			struct timespec soon = fake_deadline(1);
 
 			/* memory changes without telling anybody */
-			host_wait(op && op->op.kind == FAKE_POLL ? &soon : NULL);
+			fake_wait(op && op->op.kind == FAKE_POLL ? &soon : NULL);
 		}
 	}
-	host_unlock();
+	fake_unlock();
 	return NULL;
 }
 
-void vcpu_start(struct vcpu *v)
+void xen_vcpu_start(struct vcpu *v)
 {
 	pthread_attr_t attr;
 	sigset_t all, old;
 
-	if (host.manual || v->has_thread || getpid() != v->d->pid)
+	if (fake_host.manual || v->has_thread || getpid() != v->d->pid)
 		return;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK);
@@ -210,16 +210,16 @@ void vcpu_start(struct vcpu *v)
 }
 
 /* A forked child has no such threads. */
-void vcpu_stop(struct vcpu *v)
+void xen_vcpu_stop(struct vcpu *v)
 {
 	if (!v->has_thread)
 		return;
 	v->has_thread = false;
 	if (getpid() != v->d->pid)
 		return;
-	host_unlock();
+	fake_unlock();
 	pthread_join(v->thread, NULL);
-	host_lock();
+	fake_lock();
 }
 
 bool fake_step(uint16_t domid, unsigned vcpu)
@@ -227,10 +227,10 @@ bool fake_step(uint16_t domid, unsigned vcpu)
 	struct vcpu *v;
 	bool progress;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
-	progress = v && vcpu_step(v);
-	host_changed();
-	host_unlock();
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
+	progress = v && xen_vcpu_step(v);
+	fake_changed();
+	fake_unlock();
 	return progress;
 }

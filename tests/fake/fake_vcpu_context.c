@@ -4,10 +4,11 @@
 #define REGS(X)                                                                                    \
 	X(rax)                                                                                     \
 	X(rbx)                                                                                     \
-	X(rcx) X(rdx) X(rbp) X(rsi) X(rdi) X(rsp) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14)   \
-		X(r15) X(rip) X(rflags)
+	X(rcx)                                                                                     \
+	X(rdx) X(rbp) X(rsi) X(rdi) X(rsp) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15)   \
+		X(rip) X(rflags)
 
-int vcpu_context_get(struct vcpu *v, struct vcpu_guest_context *context)
+int xen_vcpu_context_get(struct vcpu *v, struct vcpu_guest_context *context)
 {
 	const struct hvm_hw_cpu *c = &v->cpu;
 
@@ -69,25 +70,25 @@ static void load(struct vcpu *v, const struct vcpu_guest_context *context)
 	memset(v->xsave.rest, 0, sizeof v->xsave.rest);
 }
 
-int vcpu_context_set(struct vcpu *v, const struct vcpu_guest_context *context)
+int xen_vcpu_context_set(struct vcpu *v, const struct vcpu_guest_context *context)
 {
-	if (vcpu_runnable(v))
+	if (xen_vcpu_runnable(v))
 		violation("domain %u vcpu %u: registers written while it runs", v->d->domid, v->id);
 	if (!context) {
-		vcpu_reset(v);
+		xen_vcpu_reset(v);
 		return 0;
 	}
-	ioreq_cancel(v);
+	xen_ioreq_cancel(v);
 	load(v, context);
 	v->initialised = true;
 	v->down = !(context->flags & VGCF_online);
 	v->resume = true;
 	if (!v->down && v->d->creation_finished)
-		vcpu_start(v);
+		xen_vcpu_start(v);
 	return 0;
 }
 
-enum fake_vcpu_state vcpu_state(const struct vcpu *v)
+enum fake_vcpu_state xen_vcpu_state(const struct vcpu *v)
 {
 	if (v->stuck)
 		return FAKE_STUCK;
@@ -97,7 +98,7 @@ enum fake_vcpu_state vcpu_state(const struct vcpu *v)
 		return FAKE_WAITING;
 	if (v->blocked)
 		return FAKE_BLOCKED;
-	return vcpu_runnable(v) ? FAKE_RUNNING : FAKE_PAUSED;
+	return xen_vcpu_runnable(v) ? FAKE_RUNNING : FAKE_PAUSED;
 }
 
 enum fake_vcpu_state fake_vcpu_state(uint16_t domid, unsigned vcpu)
@@ -105,25 +106,25 @@ enum fake_vcpu_state fake_vcpu_state(uint16_t domid, unsigned vcpu)
 	enum fake_vcpu_state state;
 	struct vcpu *v;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
-	state = v ? vcpu_state(v) : FAKE_DOWN;
-	host_unlock();
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
+	state = v ? xen_vcpu_state(v) : FAKE_DOWN;
+	fake_unlock();
 	return state;
 }
 
 bool fake_vcpu_wait(uint16_t domid, unsigned vcpu, enum fake_vcpu_state state, int timeout)
 {
-	struct timespec deadline = clock_deadline(timeout);
+	struct timespec deadline = fake_deadline(timeout);
 	struct vcpu *v;
 	bool ok;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
-	while (v && vcpu_state(v) != state && host_wait(&deadline))
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
+	while (v && xen_vcpu_state(v) != state && fake_wait(&deadline))
 		;
-	ok = v && vcpu_state(v) == state;
-	host_unlock();
+	ok = v && xen_vcpu_state(v) == state;
+	fake_unlock();
 	return ok;
 }
 
@@ -131,11 +132,11 @@ bool fake_guest_regs(uint16_t domid, unsigned vcpu, struct hvm_hw_cpu *regs)
 {
 	struct vcpu *v;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
 	if (v)
 		*regs = v->cpu;
-	host_unlock();
+	fake_unlock();
 	return v != NULL;
 }
 
@@ -143,12 +144,12 @@ bool fake_guest_set_regs(uint16_t domid, unsigned vcpu, const struct hvm_hw_cpu 
 {
 	struct vcpu *v;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
 	if (v)
 		v->cpu = *regs;
-	host_changed();
-	host_unlock();
+	fake_changed();
+	fake_unlock();
 	return v != NULL;
 }
 
@@ -157,10 +158,10 @@ uint64_t fake_guest_tsc(uint16_t domid, unsigned vcpu)
 	struct vcpu *v;
 	uint64_t tsc;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
-	tsc = v ? vcpu_tsc(v) : 0;
-	host_unlock();
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
+	tsc = v ? xen_vcpu_tsc(v) : 0;
+	fake_unlock();
 	return tsc;
 }
 
@@ -169,10 +170,10 @@ uint64_t fake_guest_pat(uint16_t domid, unsigned vcpu)
 	struct vcpu *v;
 	uint64_t pat;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
 	pat = v ? v->pat : 0;
-	host_unlock();
+	fake_unlock();
 	return pat;
 }
 
@@ -181,13 +182,13 @@ unsigned fake_guest_events(uint16_t domid, unsigned vcpu, uint32_t *events, unsi
 	unsigned have = 0;
 	struct vcpu *v;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
 	if (v)
 		have = v->nr_events;
 	for (unsigned i = 0; i < n && i < have; i++)
 		events[i] = v->events[i];
-	host_unlock();
+	fake_unlock();
 	return have;
 }
 
@@ -196,19 +197,19 @@ int fake_guest_sipi(uint16_t domid, unsigned vcpu, uint8_t vector)
 	struct vcpu *v;
 	int rc = 0;
 
-	host_lock();
-	v = vcpu_find(domid, vcpu);
+	fake_lock();
+	v = xen_vcpu_find(domid, vcpu);
 	if (!v || v->initialised)
 		rc = v ? -EBUSY : -EINVAL;
 	if (!rc) {
-		records_reset_cpu(v, (uint16_t)vector << 8);
+		xen_records_reset_cpu(v, (uint16_t)vector << 8);
 		v->initialised = true;
 		v->down = false;
 		v->resume = true;
 		if (v->d->creation_finished)
-			vcpu_start(v);
-		host_changed();
+			xen_vcpu_start(v);
+		fake_changed();
 	}
-	host_unlock();
+	fake_unlock();
 	return rc;
 }

@@ -38,16 +38,16 @@ struct fake_host {
 	bool manual;
 	char version[32];
 };
-extern struct fake_host host;
+extern struct fake_host fake_host;
 
-void host_lock(void);
-void host_unlock(void);
-void host_changed(void);
-/* Waits for host_changed until the deadline of clock_deadline; false: it has passed. */
-bool host_wait(const struct timespec *deadline);
-struct timespec clock_deadline(int milliseconds);
+void fake_lock(void);
+void fake_unlock(void);
+void fake_changed(void);
+/* Waits for fake_changed until the deadline of fake_deadline; false: it has passed. */
+bool fake_wait(const struct timespec *deadline);
+struct timespec fake_deadline(int milliseconds);
 /* Xen 4.20 or later is being played. */
-bool host_is_420(void);
+bool xen_is_420(void);
 
 void violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void leak(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -123,28 +123,28 @@ enum fake_op_index {
 };
 
 /* Takes the lock and counts; 0, or the negative errno that was ordered. */
-int call_begin(enum fake_op_index op);
+int fake_call_begin(enum fake_op_index op);
 /* Gives the lock back and wakes whoever waits for a change. */
-int call_end(int rc);
-void calls_reset(void);
+int fake_call_end(int rc);
+void fake_calls_reset(void);
 
 /* --- frames: fake_frame.c. A frame is a page of one memfd; 0 is no frame. --- */
 
 typedef uint32_t frame_t;
 
-void frames_reset(void);
+void xen_frames_reset(void);
 /* count adjacent zeroed frames that count as pages of a domain (0: of none); 0: out of memory.
  * Each starts with one reference. */
-frame_t frames_alloc(uint16_t owner, uint32_t count);
+frame_t xen_frames_alloc(uint16_t owner, uint32_t count);
 /* The reference of the domain (its p2m) or of a mapping. Freed with the last one. */
-void frame_get(frame_t frame);
-void frame_put(frame_t frame);
-void frame_read(frame_t frame, unsigned offset, void *buf, size_t len);
-void frame_write(frame_t frame, unsigned offset, const void *buf, size_t len);
+void xen_frame_get(frame_t frame);
+void xen_frame_put(frame_t frame);
+void xen_frame_read(frame_t frame, unsigned offset, void *buf, size_t len);
+void xen_frame_write(frame_t frame, unsigned offset, const void *buf, size_t len);
 /* mmap of count frames from first; addr as mmap's, MAP_FIXED when not NULL. */
-void *frames_mmap(void *addr, frame_t first, uint32_t count, int prot);
+void *xen_frames_mmap(void *addr, frame_t first, uint32_t count, int prot);
 /* A line of /proc/self/maps that shows the frames. */
-bool frames_named(const char *line);
+bool xen_frames_named(const char *line);
 
 /* --- p2m: fake_p2m.c --- */
 
@@ -165,20 +165,21 @@ struct p2m {
 };
 
 /* NULL: a hole. */
-struct p2m_entry *p2m_find(struct p2m *p2m, uint64_t gfn);
+struct p2m_entry *xen_p2m_find(struct p2m *p2m, uint64_t gfn);
 /* The entry of gfn, made when missing. small: as a 4 KiB entry. */
-struct p2m_entry *p2m_make(struct p2m *p2m, uint64_t gfn, bool small);
+struct p2m_entry *xen_p2m_make(struct p2m *p2m, uint64_t gfn, bool small);
 /* Calls visit for each gfn that has a frame, in order. */
-void p2m_walk(struct p2m *p2m, void (*visit)(void *arg, uint64_t gfn, struct p2m_entry *entry),
-	      void *arg);
-void p2m_free(struct p2m *p2m);
+void xen_p2m_walk(struct p2m *p2m, void (*visit)(void *arg, uint64_t gfn, struct p2m_entry *entry),
+		  void *arg);
+void xen_p2m_free(struct p2m *p2m);
 
 /* --- mappings: fake_map.c --- */
 
-int map_create(struct domain *d, void *addr, int prot, size_t n, const uint64_t *gfns, void **out);
-int map_remove(void *addr, size_t n);
-void maps_check(void);
-void maps_reset(void);
+int xen_map_create(struct domain *d, void *addr, int prot, size_t n, const uint64_t *gfns,
+		   void **out);
+int xen_map_remove(void *addr, size_t n);
+void xen_maps_check(void);
+void xen_maps_reset(void);
 
 /* --- guest operations: fake_script.c, fake_guest.c --- */
 
@@ -201,24 +202,24 @@ enum op_result {
 	OP_WAIT, /* it waits for an answer or an event */
 	OP_IDLE, /* it spins: nothing to do until something changes */
 };
-enum op_result op_run(struct vcpu *v, struct guest_op *op);
+enum op_result fake_op_run(struct vcpu *v, struct guest_op *op);
 /* Their parts: fake_io.c, fake_rep.c, fake_msr.c. length: of the instruction. */
-enum op_result op_port(struct vcpu *v, struct guest_op *op, unsigned length);
-enum op_result op_memory(struct vcpu *v, struct guest_op *op, unsigned length);
-enum op_result op_rep(struct vcpu *v, struct guest_op *op, unsigned length);
-void op_msr(struct vcpu *v, struct guest_op *op);
+enum op_result fake_op_port(struct vcpu *v, struct guest_op *op, unsigned length);
+enum op_result fake_op_memory(struct vcpu *v, struct guest_op *op, unsigned length);
+enum op_result fake_op_rep(struct vcpu *v, struct guest_op *op, unsigned length);
+void fake_op_msr(struct vcpu *v, struct guest_op *op);
 /* Sends v->req to its server; without one, the answer is all ones at once. */
 enum send_result { SEND_SENT, SEND_NOBODY, SEND_LATER };
-enum send_result op_send(struct vcpu *v, struct guest_op *op, struct server *s);
+enum send_result fake_op_send(struct vcpu *v, struct guest_op *op, struct server *s);
 /* Does a device inside Xen take this access? */
-bool inside_xen_port(struct domain *d, uint16_t port, unsigned size, bool write, uint32_t value);
-bool inside_xen_memory(const struct vcpu *v, uint64_t gpa);
+bool xen_takes_port(struct domain *d, uint16_t port, unsigned size, bool write, uint32_t value);
+bool xen_takes_memory(const struct vcpu *v, uint64_t gpa);
 
 /* The operation that the vcpu is in or would begin, or NULL. */
-struct guest_op *script_current(struct vcpu *v);
+struct guest_op *fake_script_current(struct vcpu *v);
 /* The same, asking the vcpu's program for one more when there is none. */
-struct guest_op *script_next(struct vcpu *v);
-void script_free(struct vcpu *v);
+struct guest_op *fake_script_next(struct vcpu *v);
+void fake_script_free(struct vcpu *v);
 
 /* --- event channels: fake_evtchn.c --- */
 
@@ -232,21 +233,21 @@ struct port {
 	struct vcpu *v; /* PORT_IOREQ */
 	struct local_port *peer;
 };
-struct port *port_alloc(struct domain *d, enum port_use use, struct vcpu *v);
-void port_free(struct port *port);
+struct port *xen_port_alloc(struct domain *d, enum port_use use, struct vcpu *v);
+void xen_port_free(struct port *port);
 /* Xen signals the other side. */
-void port_send(struct port *port);
+void xen_port_send(struct port *port);
 
-int evtchn_open(struct event_channels **out);
-void evtchn_close(struct event_channels *evtchn);
-int evtchn_fd(struct event_channels *evtchn);
-int evtchn_bind(struct event_channels *evtchn, struct domain *d, uint32_t remote);
-int evtchn_unbind(struct event_channels *evtchn, uint32_t number);
-int evtchn_notify(struct event_channels *evtchn, uint32_t number);
-int evtchn_take(struct event_channels *evtchn);
-int evtchn_unmask(struct event_channels *evtchn, uint32_t number);
-void evtchns_check(void);
-void evtchns_reset(void);
+int xen_evtchn_open(struct event_channels **out);
+void xen_evtchn_close(struct event_channels *evtchn);
+int xen_evtchn_fd(struct event_channels *evtchn);
+int xen_evtchn_bind(struct event_channels *evtchn, struct domain *d, uint32_t remote);
+int xen_evtchn_unbind(struct event_channels *evtchn, uint32_t number);
+int xen_evtchn_notify(struct event_channels *evtchn, uint32_t number);
+int xen_evtchn_take(struct event_channels *evtchn);
+int xen_evtchn_unmask(struct event_channels *evtchn, uint32_t number);
+void xen_evtchns_check(void);
+void xen_evtchns_reset(void);
 
 /* --- ioreq servers: fake_server.c (what the tools ask), fake_ioreq.c (what vcpus send) --- */
 
@@ -267,25 +268,26 @@ struct server {
 	bool pending[MAX_VCPUS];
 	uint8_t seen[MAX_VCPUS]; /* the state that Xen saw last in a pending slot */
 };
-int server_create(struct domain *d, uint16_t *id);
-int server_destroy(struct domain *d, uint16_t id);
-int server_map(struct domain *d, uint16_t id, struct shared_iopage **page);
-int server_unmap(struct shared_iopage *page);
-int server_claim(struct domain *d, uint16_t id, enum io_space space, uint64_t start, uint64_t end);
-int server_enable(struct domain *d, uint16_t id, bool on);
-void server_free(struct server *s);
-void servers_check(struct domain *d);
+int xen_server_create(struct domain *d, uint16_t *id);
+int xen_server_destroy(struct domain *d, uint16_t id);
+int xen_server_map(struct domain *d, uint16_t id, struct shared_iopage **page);
+int xen_server_unmap(struct shared_iopage *page);
+int xen_server_claim(struct domain *d, uint16_t id, enum io_space space, uint64_t start,
+		     uint64_t end);
+int xen_server_enable(struct domain *d, uint16_t id, bool on);
+void xen_server_free(struct server *s);
+void xen_servers_check(struct domain *d);
 
 /* The server that gets this access, newest first, or NULL: nobody. */
-struct server *ioreq_select(struct domain *d, const struct ioreq *req);
-bool ioreq_send(struct vcpu *v, struct server *s, const struct ioreq *req);
-void ioreq_broadcast_invalidate(struct vcpu *v);
+struct server *xen_ioreq_select(struct domain *d, const struct ioreq *req);
+bool xen_ioreq_send(struct vcpu *v, struct server *s, const struct ioreq *req);
+void xen_ioreq_broadcast_invalidate(struct vcpu *v);
 /* Is a request of v unanswered or not yet consumed? */
-bool ioreq_pending(struct vcpu *v);
+bool xen_ioreq_pending(struct vcpu *v);
 /* Looks at every pending slot of v; false: it has to wait, or the domain has crashed. */
-bool ioreq_complete(struct vcpu *v);
+bool xen_ioreq_complete(struct vcpu *v);
 /* hvmemul_cancel: answers are still awaited, but nobody wants them. */
-void ioreq_cancel(struct vcpu *v);
+void xen_ioreq_cancel(struct vcpu *v);
 
 /* --- records: fake_record.c --- */
 
@@ -346,17 +348,17 @@ struct vcpu {
 	struct guest_op own; /* the operation of the program */
 };
 
-void vcpu_init(struct vcpu *v, struct domain *d, unsigned id);
-void vcpu_start(struct vcpu *v);
-void vcpu_stop(struct vcpu *v);
+void xen_vcpu_init(struct vcpu *v, struct domain *d, unsigned id);
+void xen_vcpu_start(struct vcpu *v);
+void xen_vcpu_stop(struct vcpu *v);
 /* vcpu_reset: down, not initialised; the registers remain. */
-void vcpu_reset(struct vcpu *v);
-bool vcpu_runnable(const struct vcpu *v);
-bool vcpu_step(struct vcpu *v);
+void xen_vcpu_reset(struct vcpu *v);
+bool xen_vcpu_runnable(const struct vcpu *v);
+bool xen_vcpu_step(struct vcpu *v);
 /* An event for it: ends a HLT. */
-void vcpu_wake(struct vcpu *v);
-uint64_t host_tsc(void);
-uint64_t vcpu_tsc(const struct vcpu *v);
+void xen_vcpu_wake(struct vcpu *v);
+uint64_t xen_host_tsc(void);
+uint64_t xen_vcpu_tsc(const struct vcpu *v);
 
 /* --- domains: fake_domain.c --- */
 
@@ -430,98 +432,98 @@ struct domain {
 };
 
 /* Alive, or NULL. */
-struct domain *domain_find(uint16_t domid);
+struct domain *xen_domain_find(uint16_t domid);
 /* Alive, dying or dead. */
-struct domain *domain_any(uint16_t domid);
+struct domain *xen_domain_any(uint16_t domid);
 /* -EINVAL when there is no such vcpu. */
-struct vcpu *vcpu_find(uint16_t domid, unsigned vcpu);
-void domain_crash(struct domain *d, const char *why);
-void domain_shutdown(struct domain *d, unsigned reason);
+struct vcpu *xen_vcpu_find(uint16_t domid, unsigned vcpu);
+void xen_domain_crash(struct domain *d, const char *why);
+void xen_domain_shutdown(struct domain *d, unsigned reason);
 /* Ends a shutdown that waited for the vcpus' requests. */
-void domain_check_shutdown(struct domain *d);
+void xen_domain_check_shutdown(struct domain *d);
 /* Pauses and unpauses: every vcpu passes through its resume path. */
-void domain_reschedule(struct domain *d);
-bool domain_runs(const struct domain *d);
+void xen_domain_reschedule(struct domain *d);
+bool xen_domain_runs(const struct domain *d);
 /* A p2m removal from outside: an INVALIDATE is armed on every vcpu. */
-void domain_invalidate(struct domain *d);
-void domain_frame_freed(uint16_t domid);
-void domains_check(void);
-void domains_reset(void);
+void xen_domain_invalidate(struct domain *d);
+void xen_domain_frame_freed(uint16_t domid);
+void xen_domains_check(void);
+void xen_domains_reset(void);
 
-int domain_create(const struct domain_config *config, uint16_t *domid);
-int domain_destroy(struct domain *d);
-int domain_set_name(struct domain *d, const char *name);
-int domain_pause(struct domain *d);
-int domain_unpause(struct domain *d);
-int domain_resume(struct domain *d);
-int domain_subscribe(struct domain *d, uint32_t *port);
+int xen_domain_create(const struct domain_config *config, uint16_t *domid);
+int xen_domain_destroy(struct domain *d);
+int xen_domain_set_name(struct domain *d, const char *name);
+int xen_domain_pause(struct domain *d);
+int xen_domain_unpause(struct domain *d);
+int xen_domain_resume(struct domain *d);
+int xen_domain_subscribe(struct domain *d, uint32_t *port);
 
 /* --- memory: fake_memory.c, fake_dirty.c --- */
 
-int memory_populate(struct domain *d, unsigned order, size_t n, const uint64_t *gfns);
-int memory_release(struct domain *d, size_t n, const uint64_t *gfns);
-int memory_relocate(struct domain *d, uint64_t src, uint64_t dst, uint32_t n);
-int memory_set_type(struct domain *d, enum mem_type type, uint64_t gfn, uint32_t n);
-int memory_type_to_server(struct domain *d, uint16_t server, bool on);
-void memory_free(struct domain *d);
+int xen_memory_populate(struct domain *d, unsigned order, size_t n, const uint64_t *gfns);
+int xen_memory_release(struct domain *d, size_t n, const uint64_t *gfns);
+int xen_memory_relocate(struct domain *d, uint64_t src, uint64_t dst, uint32_t n);
+int xen_memory_set_type(struct domain *d, enum mem_type type, uint64_t gfn, uint32_t n);
+int xen_memory_type_to_server(struct domain *d, uint16_t server, bool on);
+void xen_memory_free(struct domain *d);
 /* Takes a frame out of the p2m; the caller owns its reference then. */
-frame_t memory_unhook(struct domain *d, uint64_t gfn);
+frame_t xen_memory_unhook(struct domain *d, uint64_t gfn);
 
-int dirty_modified(struct domain *d, uint64_t gfn, uint32_t n);
-int dirty_track_vram(struct domain *d, uint64_t gfn, uint32_t n, uint8_t *bitmap);
-int dirty_log(struct domain *d, enum log_dirty_op op, uint64_t pages, uint8_t *bitmap);
+int xen_dirty_modified(struct domain *d, uint64_t gfn, uint32_t n);
+int xen_dirty_track_vram(struct domain *d, uint64_t gfn, uint32_t n, uint8_t *bitmap);
+int xen_dirty_log(struct domain *d, enum log_dirty_op op, uint64_t pages, uint8_t *bitmap);
 
 /* Native access of the guest or of Xen within one page; type rules are the caller's. */
-bool memory_read(struct domain *d, uint64_t gpa, void *buf, size_t len);
-bool memory_write(struct domain *d, uint64_t gpa, const void *buf, size_t len);
+bool xen_memory_read(struct domain *d, uint64_t gpa, void *buf, size_t len);
+bool xen_memory_write(struct domain *d, uint64_t gpa, const void *buf, size_t len);
 
 /* --- the rest of the tables --- */
 
-int param_set(struct domain *d, uint32_t param, uint64_t value);
-int param_get(struct domain *d, uint32_t param, uint64_t *value);
+int xen_param_set(struct domain *d, uint32_t param, uint64_t value);
+int xen_param_get(struct domain *d, uint32_t param, uint64_t *value);
 
-int isa_irq_set(struct domain *d, uint8_t irq, bool level);
-int pci_intx_set(struct domain *d, uint8_t device, uint8_t intx, bool level);
-int pci_link_route(struct domain *d, uint8_t link, uint8_t irq);
-int msi_inject(struct domain *d, uint64_t address, uint32_t data);
-int vcpu_nmi(struct vcpu *v);
+int xen_isa_irq_set(struct domain *d, uint8_t irq, bool level);
+int xen_pci_intx_set(struct domain *d, uint8_t device, uint8_t intx, bool level);
+int xen_pci_link_route(struct domain *d, uint8_t link, uint8_t irq);
+int xen_msi_inject(struct domain *d, uint64_t address, uint32_t data);
+int xen_vcpu_nmi(struct vcpu *v);
 
-int cpuid_host(struct control_cpuid *leaves, uint32_t *n);
-int cpuid_set(struct domain *d, const struct control_cpuid *leaves, uint32_t n);
-void cpuid_init(struct domain *d);
+int xen_cpuid_host(struct control_cpuid *leaves, uint32_t *n);
+int xen_cpuid_set(struct domain *d, const struct control_cpuid *leaves, uint32_t n);
+void xen_cpuid_init(struct domain *d);
 /* What the guest's CPUID gives. */
-void cpuid_guest(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+void xen_cpuid_guest(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
-int context_get(struct domain *d, void *buf, uint32_t *len);
-int context_get_one(struct domain *d, uint16_t typecode, uint16_t instance, void *body,
-		    uint32_t len);
-int context_set(struct domain *d, const void *image, uint32_t len);
-int vcpu_context_get(struct vcpu *v, struct vcpu_guest_context *context);
-int vcpu_context_set(struct vcpu *v, const struct vcpu_guest_context *context);
-bool record_is_of_vcpu(uint16_t code);
+int xen_context_get(struct domain *d, void *buf, uint32_t *len);
+int xen_context_get_one(struct domain *d, uint16_t typecode, uint16_t instance, void *body,
+			uint32_t len);
+int xen_context_set(struct domain *d, const void *image, uint32_t len);
+int xen_vcpu_context_get(struct vcpu *v, struct vcpu_guest_context *context);
+int xen_vcpu_context_set(struct vcpu *v, const struct vcpu_guest_context *context);
+bool xen_record_is_of_vcpu(uint16_t code);
 /* Where a record lives and how long it is; NULL: there is none. */
-void *record_body(struct domain *d, uint16_t code, uint16_t instance, uint32_t *len);
-int record_check(struct domain *d, const struct hvm_save_descriptor *desc, const void *body);
-int record_load(struct domain *d, const struct hvm_save_descriptor *desc, const void *body);
-void record_save(struct domain *d, uint16_t code, uint16_t instance, void *out, const void *body,
-		 uint32_t len);
-enum fake_vcpu_state vcpu_state(const struct vcpu *v);
+void *xen_record_body(struct domain *d, uint16_t code, uint16_t instance, uint32_t *len);
+int xen_record_check(struct domain *d, const struct hvm_save_descriptor *desc, const void *body);
+int xen_record_load(struct domain *d, const struct hvm_save_descriptor *desc, const void *body);
+void xen_record_save(struct domain *d, uint16_t code, uint16_t instance, void *out,
+		     const void *body, uint32_t len);
+enum fake_vcpu_state xen_vcpu_state(const struct vcpu *v);
 /* The records of a domain or vcpu just created. */
-void records_init_domain(struct domain *d);
-void records_init_vcpu(struct vcpu *v);
+void xen_records_init_domain(struct domain *d);
+void xen_records_init_vcpu(struct vcpu *v);
 /* Real mode at cs:0, as after INIT and SIPI. */
-void records_reset_cpu(struct vcpu *v, uint16_t cs);
+void xen_records_reset_cpu(struct vcpu *v, uint16_t cs);
 
-int monitor_open(struct domain *d, uint64_t gfn, void **ring, uint32_t *port);
-int monitor_close(struct domain *d, void *ring);
+int xen_monitor_open(struct domain *d, uint64_t gfn, void **ring, uint32_t *port);
+int xen_monitor_close(struct domain *d, void *ring);
 /* Sends the CPUID event of v; false: the ring is full. */
-bool monitor_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, unsigned length);
+bool xen_monitor_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, unsigned length);
 /* The agent notified: takes its responses. */
-void monitor_notified(struct domain *d);
+void xen_monitor_notified(struct domain *d);
 /* Xen's side ends, with the monitor or with the domain. */
-void monitor_free(struct domain *d);
+void xen_monitor_free(struct domain *d);
 /* Unmaps the agent's view as well, whatever became of it. */
-void monitor_reset(struct domain *d);
+void xen_monitor_reset(struct domain *d);
 
 extern const struct device_ops fake_device_ops;
 extern const struct control_ops fake_control_ops;
