@@ -2,7 +2,7 @@
 # Makefile, or used alone: make -f tests/lab/programs/programs.mk
 
 programs_src := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
-programs_out ?= build/tests/programs
+programs_out ?= $(or $(BUILD),build)/tests/programs
 programs := $(patsubst $(programs_src)/%.c,$(programs_out)/%, \
 	$(filter-out %/vm.c,$(wildcard $(programs_src)/*.c)))
 PROGRAMS_CFLAGS ?= -std=gnu11 -O2 -g -Wall -Wextra -Werror
