@@ -97,7 +97,7 @@ int direct_mem_track_vram(struct device *dev, uint16_t domid, uint64_t gfn, uint
 			  uint8_t *bitmap)
 {
 	/* The kernel pins the buffer, which it cannot do with foreign memory: use one of ours. */
-	unsigned long bits[DM_OP_BUFFER_MAX / sizeof(unsigned long)];
+	_Alignas(16) unsigned long bits[DM_OP_BUFFER_MAX / sizeof(unsigned long)];
 	size_t bytes = ((size_t)n + 7) / 8;
 	int r;
 
@@ -106,8 +106,9 @@ int direct_mem_track_vram(struct device *dev, uint16_t domid, uint64_t gfn, uint
 	if (bytes > sizeof(bits))
 		return -E2BIG;
 	memset(bits, 0, bytes);
-	r = direct_result(
-		xendevicemodel_track_dirty_vram(direct_device(dev)->dm, domid, gfn, n, bits));
+	/* Linux (lock_pages of privcmd) refuses an empty buffer that begins a page. */
+	r = direct_result(xendevicemodel_track_dirty_vram(direct_device(dev)->dm, domid, gfn, n,
+							  bytes ? bits : bits + 1));
 	if (r < 0 || !bytes)
 		return r;
 	memcpy(bitmap, bits, bytes);

@@ -1,4 +1,5 @@
 /* Guests that run: ioreqs, the kick, memory types and the log of written frames. */
+#include <alloca.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -202,6 +203,26 @@ void test_log_dirty(void)
 	machine_end(&m);
 }
 
+/* Stops tracking from another place of the stack: the kernel is particular about buffers. */
+__attribute__((noinline)) static int stop_tracking(struct machine *m, size_t down)
+{
+	volatile char *p = alloca(down + 1);
+
+	p[0] = 0;
+	return m->d->mem_track_vram(m->dev, m->domid, 0, 0, NULL);
+}
+
+static int stop_tracking_everywhere(struct machine *m)
+{
+	int r, rc = 0;
+
+	for (size_t down = 0; down < 4096; down += 16) {
+		r = stop_tracking(m, down);
+		rc = r ? r : rc;
+	}
+	return rc;
+}
+
 void test_track_vram(void)
 {
 	const unsigned data = DATA_AT >> 12, first = 1, n = 13;
@@ -226,6 +247,7 @@ void test_track_vram(void)
 	check_is(m.c->log_dirty(m.ctl, m.domid, LOG_DIRTY_OFF, 0, NULL), 0, "and goes");
 	check_is(m.d->mem_track_vram(m.dev, m.domid, first, n, log), 0, "tracking again");
 	check_is(m.d->mem_track_vram(m.dev, m.domid, first, n, NULL), 0, "tracking stops");
+	check_is(stop_tracking_everywhere(&m), 0, "wherever the stack is");
 	check_is(m.d->mem_track_vram(m.dev, m.domid, 0, 1 << 20, log), -E2BIG,
 		 "more than 128 MiB are refused");
 	machine_answer(&m, 0);
