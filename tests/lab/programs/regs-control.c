@@ -17,7 +17,7 @@ GUEST(guest, 64,
       "mov $0x123456789abc, %rax; mov %rax, %cr2\n"
       "mov %cr0, %rax; and $~0x10000, %rax; or $0x2, %rax; mov %rax, %cr0\n"
       "mov %cr4, %rax; or $0x80, %rax; mov %rax, %cr4\n"
-      "mov $3, %eax; mov %rax, %cr8\n"
+      "mov $6, %eax; mov %rax, %cr8\n"
       "mov $TABLES + 0x8000, %eax; mov %rax, %cr3\n"
       "lgdt 1f - guest + CODE; lidt 2f - guest + CODE\n"
       "hlt\n"
