@@ -15,6 +15,8 @@
 #define DATA_LEVEL        (1u << 15)
 #define MODE_FIXED        0
 #define MODE_LOWEST       1
+#define MODE_SMI          2
+#define MODE_EXTINT       7
 #define DEST_ALL          0xff
 
 /* The registers of an xAPIC page. */
@@ -73,6 +75,21 @@ static bool lapic_matches(struct vcpu *vcpu, bool ours, const struct kvm_msi *ms
 	return ldr >> 4 == dest >> 4 && (ldr & dest & 0xf);
 }
 
+/* Does it count as delivered? KVM's __apic_accept_irq. */
+static bool lapic_takes(struct vcpu *vcpu, bool ours, unsigned mode)
+{
+	switch (mode) {
+	case MODE_FIXED:
+	case MODE_LOWEST:
+		return !ours || lapic_enabled(vcpu);
+	case MODE_SMI:
+	case MODE_EXTINT:
+		return false;
+	default:
+		return true;
+	}
+}
+
 static void lapic_accept(struct vcpu *vcpu, const struct kvm_msi *msi)
 {
 	unsigned vector = DATA_VECTOR(msi->data), word = vector / 32 * 16;
@@ -127,7 +144,8 @@ static int msi_deliver(struct vm *vm, const struct kvm_msi *msi)
 		struct vcpu *vcpu = vm->vcpus[i];
 		bool ours = lapic_is_ours(vcpu);
 
-		if (!lapic_matches(vcpu, ours, msi) || (ours && !lapic_enabled(vcpu)))
+		if (!lapic_matches(vcpu, ours, msi) ||
+		    !lapic_takes(vcpu, ours, DATA_MODE(msi->data)))
 			continue;
 		taken++;
 		if (ours && plain)

@@ -7,9 +7,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define xen_mb()  __atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define xen_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
-#define xen_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
 #ifndef __XEN_TOOLS__
 #define __XEN_TOOLS__
 #endif
@@ -128,7 +125,7 @@ static bool serve_ring(struct monitor *monitor)
 		answer(monitor, &event);
 		memcpy(RING_GET_RESPONSE(ring, ring->rsp_prod_pvt), &event, sizeof event);
 		ring->rsp_prod_pvt++;
-		RING_PUSH_RESPONSES(ring);
+		__atomic_store_n(&ring->sring->rsp_prod, ring->rsp_prod_pvt, __ATOMIC_RELEASE);
 	}
 	return any;
 }
