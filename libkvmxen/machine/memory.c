@@ -303,7 +303,7 @@ static int set_slot(struct memory_private *p, const struct slot *old,
 		    ((new.flags ^ old->flags) & KVM_MEM_READONLY)))
 		return refuse(region, "a slot can change its guest address and its log only",
 			      EINVAL);
-	if (old && new.gfn == old->gfn &&new.flags == old->flags)
+	if (old && new.gfn == old->gfn && new.flags == (old->flags & ~SLOT_EXECUTED))
 		return 0;
 	if (!old || new.gfn != old->gfn) {
 		if (slots_overlap(slots_now(p), new.id, new.gfn, new.pages))

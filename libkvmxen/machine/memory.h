@@ -61,6 +61,9 @@ void memory_refresh_aliases(struct vm *vm);
  * memory? If so it is done, and logged. Not for writes to a read-only slot: they are the VMM's. */
 bool memory_serve(struct vm *vm, uint64_t gpa, void *data, size_t size, bool is_write);
 
+/* The guest is about to execute at gpa: true when that is in a read-only slot that had to be made
+ * executable for it; memory_flush then has something to do. */
+bool memory_executed(struct vm *vm, uint64_t gpa);
 /* What the library itself stored into guest memory on the guest's behalf is logged as KVM would. */
 void memory_mark_dirty(struct vm *vm, uint64_t gpa, size_t length);
 

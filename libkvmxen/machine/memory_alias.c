@@ -126,10 +126,13 @@ int alias_types(struct memory_private *p, enum mem_type type)
 	for (size_t i = 0; i < p->alias_count && !rc; i++) {
 		struct alias *alias = &p->alias[i];
 
-		if (alias->type == type)
+		const struct slot *slot = slots_by_gfn(slots_now(p), alias->gfn);
+		enum mem_type wanted = slot ? memory_readonly_type(slot->flags, type) : type;
+
+		if (alias->type == wanted)
 			continue;
-		rc = frames_type(p, alias->gfn, alias->pages, alias->type, type);
-		alias->type = rc ? MEM_RAM_RW : type;
+		rc = frames_type(p, alias->gfn, alias->pages, alias->type, wanted);
+		alias->type = rc ? MEM_RAM_RW : wanted;
 	}
 	return rc;
 }

@@ -83,8 +83,7 @@ static int find_difference(struct memory_private *p, const struct plan *plan,
 				want++;
 			if (want < last && want->page <= at) {
 				to = frame_make(want->gfn + (at - want->page),
-						want->flags & KVM_MEM_READONLY ? readonly
-									       : MEM_RAM_RW);
+						memory_readonly_type(want->flags, readonly));
 				if (want->page + want->pages < end)
 					stop = want->page + want->pages;
 			} else if (want < last && want->page < end) {

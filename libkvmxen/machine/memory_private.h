@@ -36,8 +36,11 @@
 
 /* --- slots: memory_slots.c --- */
 
+/* Beside KVM_MEM_* in a slot's flags: see memory_executed.c. */
+#define SLOT_EXECUTED (1u << 31)
+
 struct slot {
-	uint32_t id, flags; /* KVM_MEM_* */
+	uint32_t id, flags; /* KVM_MEM_*, SLOT_EXECUTED */
 	uint64_t gfn, pages;
 	uintptr_t hva;
 	atomic_ulong
@@ -202,6 +205,8 @@ struct plan {
 	struct want *alias; /* what needs a copy of a page that an owner shows elsewhere */
 	size_t aliases, alias_room;
 };
+/* How a page of a slot with these flags is typed; readonly: as dirty_readonly_type says. */
+enum mem_type memory_readonly_type(uint32_t flags, enum mem_type readonly);
 /* apic: guest page 0xfee00 is the local APIC's and never memory. */
 int plan_make(struct plan *plan, const struct slots *slots, bool apic);
 void plan_free(struct plan *plan);

@@ -229,6 +229,34 @@ static int take_request(struct run *r, long *rc)
 
 /* --- waiting --- */
 
+/* A vcpu that fetches instructions from a read-only slot stands still until the slot is shown in
+ * another way. 1: that was it; 0: not so; -errno. */
+static long look_executed(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	struct kvm_translation translation = {0};
+	long rc;
+
+	/* The state read here is of a running vcpu: it must not be kept. */
+	rc = load_read(vcpu, STATE_REGS | STATE_SREGS);
+	translation.linear_address = vcpu->state.sregs.cs.base + vcpu->state.regs.rip;
+	if (rc == 0)
+		rc = vcpu_translate(vcpu, &translation);
+	vcpu->state.known = 0;
+	if (rc < 0)
+		return rc;
+	if (!translation.valid || !memory_executed(vm, translation.physical_address))
+		return 0;
+	pthread_mutex_lock(&vm->lock);
+	rc = world_stop(vm);
+	if (rc == 0) {
+		rc = memory_flush(vm);
+		world_start(vm);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return rc < 0 ? rc : 1;
+}
+
 /* Nothing has come for a while. 1: KVM_RUN ends with *rc. */
 static int look_idle(struct run *r, long *rc)
 {
@@ -257,15 +285,18 @@ static int look_idle(struct run *r, long *rc)
 		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_FAIL_ENTRY);
 		return 1;
 	}
-	if (vm->interrupts.irqchip || info.paused)
+	if (info.paused || ops->vcpu_info(vm->xen.ctl, vm->domid, vcpu->index, &bits) != 0 ||
+	    world_slot_state(vcpu) == STATE_IOREQ_READY)
+		return 0;
+	if (bits.online && !bits.blocked) {
+		*rc = look_executed(vcpu);
+		return *rc < 0;
+	}
+	if (vm->interrupts.irqchip)
 		return 0;
 	/* Without an irqchip HLT is the VMM's business. */
-	if (ops->vcpu_info(vm->xen.ctl, vm->domid, vcpu->index, &bits) == 0 &&
-	    (bits.blocked || !bits.online) && world_slot_state(vcpu) != STATE_IOREQ_READY) {
-		*rc = finish_exit(vcpu, VCPU_IDLE, KVM_EXIT_HLT);
-		return 1;
-	}
-	return 0;
+	*rc = finish_exit(vcpu, VCPU_IDLE, KVM_EXIT_HLT);
+	return 1;
 }
 
 /* Takes the pending event, so that the next one makes the fd readable again. */
