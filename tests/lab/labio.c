@@ -158,6 +158,7 @@ buf_flush(struct buf *b, int fd)
 #define IBUF_MAX (256 << 10) // input waiting for the command
 #define REQUEST_MAX (4 << 20)
 #define GRACE_MS 500 // for output of processes that the command left behind
+#define GONE_MS 2000 // until a port without a client means that the client has gone
 #define TERM_MS 3000 // from SIGTERM to SIGKILL when the client has gone
 
 struct port {
@@ -175,6 +176,7 @@ struct port {
     bool exited;
     int status;
     int64_t quiet_since;
+    int64_t alone_since;
     int64_t kill_at;
     int outfd;
     int errfd;
@@ -333,6 +335,7 @@ session_start(struct port *p, const uint8_t *body, size_t len)
     shut(&in[0]);
     p->running = true;
     p->exited = false;
+    p->alone_since = 0;
     p->kill_at = 0;
     p->outfd = out[0];
     p->errfd = err[0];
@@ -420,24 +423,28 @@ relay(struct port *p, int *fd, uint8_t type)
     return true;
 }
 
+// The port has no client. That by itself means little: the news of a client that left and of the
+// next one travel apart from the data, and may arrive after the next one's request.
 static void
-gone(struct port *p)
+alone(struct port *p)
 {
-    p->out.start = p->out.end = 0;
-    p->type = 0;
-    p->escaped = false;
-    if (!p->running || p->kill_at)
+    int64_t now = now_ms();
+
+    if (!p->alone_since)
+        p->alone_since = now;
+    if (!p->running || p->kill_at || now - p->alone_since < GONE_MS)
         return;
     session_kill(p, SIGTERM);
-    p->kill_at = now_ms() + TERM_MS;
+    p->kill_at = now + TERM_MS;
 }
 
 static bool
 port_step(struct port *p)
 {
+    struct pollfd pfd = { .fd = p->fd, .events = POLLOUT };
     uint8_t data[4096];
     bool progress = false;
-    ssize_t n = -1;
+    ssize_t n;
 
     // Input that the command does not take yet is left in the port, and so with the host.
     if (buf_len(&p->input) < IBUF_MAX) {
@@ -446,13 +453,14 @@ port_step(struct port *p)
             buf_put(&p->in, data, (size_t)n);
             parse(p);
             progress = true;
-        } else if (n == 0) {
-            gone(p);
         }
     }
-    if (n != 0) {
+    if (poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP)) {
+        alone(p);
+    } else {
         size_t before = buf_len(&p->out);
 
+        p->alone_since = 0;
         buf_flush(&p->out, p->fd);
         progress |= buf_len(&p->out) != before;
     }
@@ -521,7 +529,8 @@ port_serve(const char *path)
             ;
         // The time limits are for what happens without an event: the grace and kill delays,
         // and once a second for a change of the port that an edge did not tell.
-        epoll_wait(p.epoll, ev, 8, p.running && (p.exited || p.kill_at) ? 50 : 1000);
+        epoll_wait(p.epoll, ev, 8,
+                   p.running && (p.exited || p.kill_at || p.alone_since) ? 50 : 1000);
         while (read(p.sigchld, &si, sizeof si) > 0)
             ;
     }

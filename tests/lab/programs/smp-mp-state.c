@@ -14,7 +14,7 @@ GUEST(guest, 32,
       "movl $1 << 24, 0x310(%ebx); movl $0x4600 | AP_CODE >> 12, 0x300(%ebx)\n"
       "1: pause; cmpl $1, DATA; jne 1b\n"
       "finish");
-GUEST(ap, 16, "mov $1, %al; out %al, $0x80; xor %ax, %ax; mov %ax, %ds; movl $1, DATA; cli; hlt");
+GUEST(ap, 16, "mov $1, %al; out %al, $0x80; xor %ax, %ax; mov %ax, %ds; movl $1, DATA; cli; 1: hlt; jmp 1b");
 
 static void print_state(struct vcpu *vcpu, const char *when)
 {

@@ -26,7 +26,7 @@ GUEST(ap, 16,
       "getb 0x81; mov %al, DATA + 4\n"
       "mov %cr0, %eax; and $0x80000001, %eax; tell\n"
       "movl $0x12345678, DATA\n"
-      "cli; hlt");
+      "cli; 1: hlt; jmp 1b");
 
 int main(void)
 {
