@@ -112,7 +112,7 @@ void xen_ioreq_broadcast_invalidate(struct vcpu *v)
 	}
 }
 
-bool xen_ioreq_pending(struct vcpu *v)
+bool xen_ioreq_pending(const struct vcpu *v)
 {
 	for (unsigned id = 0; id < MAX_SERVERS; id++)
 		if (v->d->servers[id] && v->d->servers[id]->pending[v->id])

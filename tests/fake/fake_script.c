@@ -3,11 +3,11 @@
 
 struct guest_op *fake_script_current(struct vcpu *v)
 {
+	if (v->own.id && !v->own.done)
+		return &v->own;
 	while (v->head < v->nr_ops && v->ops[v->head]->done)
 		v->head++;
-	if (v->head < v->nr_ops)
-		return v->ops[v->head];
-	return v->program && v->own.id && !v->own.done ? &v->own : NULL;
+	return v->head < v->nr_ops ? v->ops[v->head] : NULL;
 }
 
 static void prepare(struct guest_op *op, const struct fake_op *from)

@@ -142,14 +142,14 @@ static bool spins(const struct vcpu *v, const struct guest_op *op)
 
 bool xen_vcpu_step(struct vcpu *v)
 {
+	bool progress = v->resume || xen_ioreq_pending(v);
 	struct guest_op *op;
 	enum op_result result;
-	bool progress = v->resume;
 
 	if (!xen_vcpu_runnable(v))
 		return false;
 	op = fake_script_current(v);
-	if ((v->resume || !spins(v, op) || xen_ioreq_pending(v)) && !resume(v))
+	if ((progress || !spins(v, op)) && !resume(v))
 		return true;
 	progress |= deliver_event(v);
 	op = fake_script_next(v); /* the resume may have ended the one above */

@@ -283,7 +283,7 @@ struct server *xen_ioreq_select(struct domain *d, const struct ioreq *req);
 bool xen_ioreq_send(struct vcpu *v, struct server *s, const struct ioreq *req);
 void xen_ioreq_broadcast_invalidate(struct vcpu *v);
 /* Is a request of v unanswered or not yet consumed? */
-bool xen_ioreq_pending(struct vcpu *v);
+bool xen_ioreq_pending(const struct vcpu *v);
 /* Looks at every pending slot of v; false: it has to wait, or the domain has crashed. */
 bool xen_ioreq_complete(struct vcpu *v);
 /* hvmemul_cancel: answers are still awaited, but nobody wants them. */

@@ -108,21 +108,34 @@ static void an_answer_without_a_notify_is_not_seen(void)
 	assert_clean();
 }
 
+/* Steps are made by hand, so that Xen looks at the slot exactly when the test wants it to. */
+static struct machine manual_machine(void)
+{
+	struct machine m;
+
+	fake_manual(true);
+	m = machine_new(1, EMULATION_LAPIC);
+	fake_guest_out(m.domid, 0, 0x10, 1, 7);
+	return m;
+}
+
+static void let_xen_look(struct machine *m, uint8_t state)
+{
+	state_set(&m->page->vcpu_ioreq[0], state);
+	notify(m, 0);
+	CU_ASSERT(fake_step(m->domid, 0));
+}
+
 static void a_state_that_goes_backwards_crashes_the_domain(void)
 {
-	struct machine m = machine_new(1, EMULATION_LAPIC);
+	struct machine m = manual_machine();
 	struct domain_info info;
-	struct ioreq *req;
 
-	fake_guest_out(m.domid, 0, 0x10, 1, 7);
-	req = take(&m, 0);
-	state_set(req, STATE_IOREQ_INPROCESS);
-	notify(&m, 0);
-	CU_ASSERT(fake_vcpu_wait(m.domid, 0, FAKE_WAITING, SOON));
-	state_set(req, STATE_IOREQ_READY);
-	notify(&m, 0);
-	for (int i = 0; i < 1000 && !fake_violations(); i++)
-		fake_vcpu_wait(m.domid, 0, FAKE_DOWN, 1);
+	CU_ASSERT(fake_step(m.domid, 0));
+	CU_ASSERT_EQUAL(state_get(&m.page->vcpu_ioreq[0]), STATE_IOREQ_READY);
+	let_xen_look(&m, STATE_IOREQ_INPROCESS);
+	CU_ASSERT_EQUAL(fake_violations(), 0);
+	let_xen_look(&m, STATE_IOREQ_READY);
 	assert_violated("went backwards");
 	CU_ASSERT_EQUAL(CTL(domain_info, m.domid, &info), 0);
 	CU_ASSERT(info.shutdown);
@@ -133,27 +146,46 @@ static void a_state_that_goes_backwards_crashes_the_domain(void)
 
 static void a_made_up_state_crashes_the_domain(void)
 {
-	struct machine m = machine_new(1, EMULATION_LAPIC);
+	struct machine m = manual_machine();
 
-	fake_guest_out(m.domid, 0, 0x10, 1, 7);
-	state_set(take(&m, 0), 9);
-	notify(&m, 0);
-	for (int i = 0; i < 1000 && !fake_violations(); i++)
-		fake_vcpu_wait(m.domid, 0, FAKE_DOWN, 1);
+	CU_ASSERT(fake_step(m.domid, 0));
+	let_xen_look(&m, 9);
 	assert_violated("none that exists");
 	machine_free(&m);
+	assert_clean();
+}
+
+static void a_request_may_not_be_withdrawn(void)
+{
+	struct machine m = manual_machine();
+
+	CU_ASSERT(fake_step(m.domid, 0));
+	let_xen_look(&m, STATE_IOREQ_NONE);
+	assert_violated("withdrawn");
+	machine_free(&m);
+	assert_clean();
 }
 
 static void a_slot_filled_by_the_emulator_crashes_the_domain(void)
 {
-	struct machine m = machine_new(1, EMULATION_LAPIC);
+	struct machine m = manual_machine();
 
 	state_set(&m.page->vcpu_ioreq[0], STATE_IORESP_READY);
-	fake_guest_out(m.domid, 0, 0x10, 1, 7);
-	for (int i = 0; i < 1000 && !fake_violations(); i++)
-		fake_vcpu_wait(m.domid, 0, FAKE_DOWN, 1);
+	CU_ASSERT(fake_step(m.domid, 0));
 	assert_violated("that Xen has not filled");
 	machine_free(&m);
+	assert_clean();
+}
+
+static void a_port_overwritten_in_the_slot_crashes_the_domain(void)
+{
+	struct machine m = manual_machine();
+
+	m.page->vcpu_ioreq[0].vp_eport++;
+	CU_ASSERT(fake_step(m.domid, 0));
+	assert_violated("overwrote a slot's vp_eport");
+	machine_free(&m);
+	assert_clean();
 }
 
 static void a_server_destroyed_too_early_leaves_its_vcpu_stuck(void)
@@ -223,6 +255,8 @@ CU_TestInfo fake_ioreq_tests[] = {
 	TEST(an_answer_without_a_notify_is_not_seen),
 	TEST(a_state_that_goes_backwards_crashes_the_domain),
 	TEST(a_made_up_state_crashes_the_domain),
+	TEST(a_request_may_not_be_withdrawn),
+	TEST(a_port_overwritten_in_the_slot_crashes_the_domain),
 	TEST(a_slot_filled_by_the_emulator_crashes_the_domain),
 	TEST(a_server_destroyed_too_early_leaves_its_vcpu_stuck),
 	TEST(the_newest_server_is_asked_first),
