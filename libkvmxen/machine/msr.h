@@ -50,10 +50,13 @@ enum msr_home {
 /* X(name, number, home, check, value at reset, flags) */
 #define MSR_TABLE(X)                                                                               \
 	X(TSC, 0x10, TSC, any, 0, MSR_LISTED)                                                      \
+	/* kvmclock, not offered: zero, as QEMU writes it in any case, is all that may be set. */      \
+	X(KVM_WALL_CLOCK, 0x11, LIBRARY, zero, 0, 0)                                               \
+	X(KVM_SYSTEM_TIME, 0x12, LIBRARY, zero, 0, 0)                                              \
 	X(APIC_BASE, 0x1b, APIC_BASE, apic_base, 0, 0)                                             \
 	X(SMI_COUNT, 0x34, LIBRARY, any, 0, MSR_LISTED)                                            \
 	X(FEATURE_CONTROL, 0x3a, LIBRARY, lock_bit, 0, 0)                                          \
-	X(TSC_ADJUST, 0x3b, TSC_ADJUST, any, 0, MSR_LISTED)                                        \
+	X(TSC_ADJUST, 0x3b, TSC_ADJUST, tsc_adjust, 0, MSR_LISTED)                                 \
 	X(SPEC_CTRL, 0x48, CPU_MSR, spec_ctrl, 0, MSR_LISTED)                                      \
 	X(UCODE_REV, 0x8b, LIBRARY, any, 0x100000000, MSR_LISTED | MSR_FEATURE)                    \
 	X(PLATFORM_INFO, 0xce, LIBRARY, platform_info, 1u << 31, MSR_LISTED)                       \
@@ -66,7 +69,6 @@ enum msr_home {
 	X(MCG_STATUS, 0x17a, LIBRARY, any, 0, MSR_LISTED)                                          \
 	X(MCG_CTL, 0x17b, LIBRARY, mcg_ctl, 0, MSR_LISTED)                                         \
 	X(MISC_ENABLE, 0x1a0, LIBRARY, any, 1, MSR_LISTED)                                         \
-	X(DEBUGCTL, 0x1d9, LIBRARY, zero, 0, 0)                                                    \
 	X(POWER_CTL, 0x1fc, LIBRARY, any, 0, MSR_LISTED)                                           \
 	MSR_VARIABLE_RANGE(X, 0)                                                                   \
 	MSR_VARIABLE_RANGE(X, 1)                                                                   \
@@ -89,7 +91,7 @@ enum msr_home {
 	X(MTRR_FIX4K_F8000, 0x26f, MTRR, mtrr_fixed, 0, 0)                                         \
 	X(PAT, 0x277, MTRR, pat, 0x0007040600070406, MSR_LISTED)                                   \
 	X(MTRR_DEF_TYPE, 0x2ff, MTRR, mtrr_def_type, 0, 0)                                         \
-	X(PERF_CAPABILITIES, 0x345, LIBRARY, zero, 0, MSR_FEATURE)                                 \
+	X(PERF_CAPABILITIES, 0x345, LIBRARY, zero, 0, MSR_LISTED | MSR_FEATURE)                    \
 	MSR_BANK(X, 0)                                                                             \
 	MSR_BANK(X, 1)                                                                             \
 	MSR_BANK(X, 2)                                                                             \
@@ -141,7 +143,7 @@ enum msr_row_index {
 #define X(name, number, home, check, reset, flags) MSR_ROW_##name,
 	MSR_TABLE(X)
 #undef X
-	MSR_TABLE_SIZE
+		MSR_TABLE_SIZE
 };
 
 struct msr_row_info {
