@@ -106,12 +106,13 @@ unsigned fake_nmis(uint16_t domid, unsigned vcpu);
 /* --- vcpus --- */
 
 enum fake_vcpu_state {
-	FAKE_DOWN,    /* never started, halted for good, or without a CPU record */
-	FAKE_RUNNING, /* executes its script, or spins with nothing left to do */
-	FAKE_PAUSED,  /* could run, but the domain is paused or shut down */
-	FAKE_BLOCKED, /* HLT */
-	FAKE_WAITING, /* an ioreq or a monitor event of it is unanswered */
-	FAKE_STUCK,   /* for good: its ioreq server was destroyed before the answer */
+	FAKE_DOWN,     /* never started, halted for good, or without a CPU record */
+	FAKE_RUNNING,  /* executes its script, or spins with nothing left to do */
+	FAKE_PAUSED,   /* could run, but the domain is paused or shut down */
+	FAKE_BLOCKED,  /* HLT */
+	FAKE_WAITING,  /* an ioreq or a monitor event of it is unanswered */
+	FAKE_RESUMING, /* notified, but it has not yet looked for the answer */
+	FAKE_STUCK,    /* for good: its ioreq server was destroyed before the answer */
 };
 enum fake_vcpu_state fake_vcpu_state(uint16_t domid, unsigned vcpu);
 bool fake_vcpu_wait(uint16_t domid, unsigned vcpu, enum fake_vcpu_state state, int timeout);

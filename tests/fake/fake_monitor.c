@@ -11,7 +11,8 @@
 	X(rbx)                                                                                     \
 	X(rcx)                                                                                     \
 	X(rdx)                                                                                     \
-	X(rsp) X(rbp) X(rsi) X(rdi) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15) X(rip)   \
+	X(rsp)                                                                                     \
+	X(rbp) X(rsi) X(rdi) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15) X(rip)          \
 		X(rflags)
 
 #define RING_ENTRIES(ring) ((uint32_t)__RING_SIZE(ring, PAGE_SIZE))

@@ -6,7 +6,8 @@
 	X(rbx)                                                                                     \
 	X(rcx)                                                                                     \
 	X(rdx)                                                                                     \
-	X(rbp) X(rsi) X(rdi) X(rsp) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15) X(rip)   \
+	X(rbp)                                                                                     \
+	X(rsi) X(rdi) X(rsp) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15) X(rip)          \
 		X(rflags)
 
 int xen_vcpu_context_get(struct vcpu *v, struct vcpu_guest_context *context)
@@ -95,8 +96,10 @@ enum fake_vcpu_state xen_vcpu_state(const struct vcpu *v)
 		return FAKE_STUCK;
 	if (v->down || !v->initialised)
 		return FAKE_DOWN;
-	if (v->event_paused || v->blocked_in_xen || xen_ioreq_pending(v))
+	if (v->event_paused || v->blocked_in_xen)
 		return FAKE_WAITING;
+	if (xen_ioreq_pending(v))
+		return FAKE_RESUMING;
 	if (v->blocked)
 		return FAKE_BLOCKED;
 	return xen_vcpu_runnable(v) ? FAKE_RUNNING : FAKE_PAUSED;

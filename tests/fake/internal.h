@@ -301,7 +301,7 @@ struct xsave_record {
 struct msr_record {
 	uint32_t count;
 	struct hvm_one_msr msr[MSR_MAX];
-} __attribute__((packed));
+};
 
 /* --- vcpus: fake_vcpu.c --- */
 
