@@ -1278,6 +1278,44 @@ static void ioeventfds_come_and_go_under_running_vcpus(void)
 	rig_free(&rig);
 }
 
+static atomic_bool waited;
+
+static void *wait_for_readers(void *data)
+{
+	readers_wait(data);
+	atomic_store(&waited, true);
+	return NULL;
+}
+
+/* What a reader may have seen is not taken from it; readers that come later delay nobody. */
+static void a_writer_waits_for_the_readers_there_are(void)
+{
+	struct readers readers = {0};
+	unsigned round;
+
+	for (round = 0; round < 4; round++) {
+		unsigned first = readers_enter(&readers), later = 0, i;
+		pthread_t thread;
+
+		atomic_store(&waited, false);
+		pthread_create(&thread, NULL, wait_for_readers, &readers);
+		usleep(10000);
+		CU_ASSERT_FALSE(atomic_load(&waited));
+		/* One always comes before the last goes. */
+		for (i = 0; i < 10; i++) {
+			unsigned next = readers_enter(&readers);
+
+			readers_exit(&readers, i ? later : first);
+			later = next;
+			usleep(1000);
+		}
+		readers_exit(&readers, later);
+		pthread_join(thread, NULL);
+		CU_ASSERT(atomic_load(&waited));
+		CU_ASSERT(!atomic_load(&readers.inside[0]) && !atomic_load(&readers.inside[1]));
+	}
+}
+
 /* --- coalesced zones --- */
 
 static long zone(bool add, uint64_t address, uint32_t size, uint32_t is_pio)
@@ -1438,6 +1476,34 @@ static void vcpus_share_the_ring(void)
 	rig_free(&rig);
 }
 
+static void *write_once(void *data)
+{
+	mmio(0xa0000, 4, 1);
+	atomic_store(&waited, true);
+	return NULL;
+}
+
+static void entries_of_the_ring_are_written_one_at_a_time(void)
+{
+	struct interrupts_private *p;
+	pthread_t thread;
+
+	rig_new(&rig);
+	rig_add_vcpus(&rig);
+	p = vm->interrupts.private;
+	CU_ASSERT_EQUAL(zone(true, 0xa0000, 0x1000, 0), 0);
+	atomic_store(&waited, false);
+	CU_ASSERT_FALSE(atomic_flag_test_and_set(&p->ring_busy));
+	pthread_create(&thread, NULL, write_once, NULL);
+	usleep(10000);
+	CU_ASSERT_FALSE(atomic_load(&waited));
+	CU_ASSERT_EQUAL(ring()->last, 0);
+	atomic_flag_clear(&p->ring_busy);
+	pthread_join(thread, NULL);
+	CU_ASSERT_EQUAL(ring()->last, 1);
+	rig_free(&rig);
+}
+
 void register_interrupts_suite(void)
 {
 	CU_pSuite suite = CU_add_suite("interrupts", NULL, NULL);
@@ -1485,9 +1551,11 @@ void register_interrupts_suite(void)
 	CU_ADD_TEST(suite, there_may_be_thousands);
 	CU_ADD_TEST(suite, an_ioeventfd_outlives_the_vmms_descriptor);
 	CU_ADD_TEST(suite, ioeventfds_come_and_go_under_running_vcpus);
+	CU_ADD_TEST(suite, a_writer_waits_for_the_readers_there_are);
 	CU_ADD_TEST(suite, zones_are_checked_as_kvm_does);
 	CU_ADD_TEST(suite, writes_in_a_zone_are_kept_in_the_ring);
 	CU_ADD_TEST(suite, overlapping_zones_are_all_searched);
 	CU_ADD_TEST(suite, a_full_or_broken_ring_makes_an_exit);
 	CU_ADD_TEST(suite, vcpus_share_the_ring);
+	CU_ADD_TEST(suite, entries_of_the_ring_are_written_one_at_a_time);
 }
