@@ -14,7 +14,10 @@ static_assert(sizeof(((struct kvm_regs *)0)->rax) == sizeof(((struct hvm_hw_cpu 
 	      "registers are copied whole");
 
 /* Fields that are 64 bits wide and mean the same on both sides. */
-#define SAME(kvm, xen) {offsetof(struct vcpu_state, kvm), offsetof(struct hvm_hw_cpu, xen)}
+#define SAME(kvm, xen)                                                                             \
+	{                                                                                          \
+		offsetof(struct vcpu_state, kvm), offsetof(struct hvm_hw_cpu, xen)                 \
+	}
 static const struct same {
 	uint16_t state, record;
 } same[] = {
@@ -105,16 +108,16 @@ enum event_type {
 #define RFLAGS_FIXED 0x2ull
 #define MXCSR_KNOWN  0xffffu
 
-#define FXSAVE_SIZE         512
-#define FXSAVE_FCW          0
-#define FXSAVE_X87_END      24 /* MXCSR and its mask follow */
-#define FXSAVE_MXCSR        24
-#define FXSAVE_REGISTERS    32
-#define FXSAVE_XMM          160
-#define FXSAVE_XMM_END      416
-#define FCW_RESET           0x40u /* what Xen gives a vcpu that has not touched its FPU */
-#define FCW_INIT            0x37fu
-#define MXCSR_INIT          0x1f80u
+#define FXSAVE_SIZE      512
+#define FXSAVE_FCW       0
+#define FXSAVE_X87_END   24 /* MXCSR and its mask follow */
+#define FXSAVE_MXCSR     24
+#define FXSAVE_REGISTERS 32
+#define FXSAVE_XMM       160
+#define FXSAVE_XMM_END   416
+#define FCW_RESET        0x40u /* what Xen gives a vcpu that has not touched its FPU */
+#define FCW_INIT         0x37fu
+#define MXCSR_INIT       0x1f80u
 static_assert(FXSAVE_SIZE == sizeof(((struct hvm_hw_cpu *)0)->fpu_regs), "FXSAVE image");
 static_assert(FXSAVE_SIZE == sizeof(((struct vcpu_guest_context *)0)->fpu_ctxt), "FXSAVE image");
 
@@ -257,8 +260,8 @@ static void fxsave_to_state(struct vcpu_state *state, const void *image, bool in
 		put32(to, FXSAVE_FCW, FCW_RESET);
 		put32(to, FXSAVE_MXCSR, MXCSR_INIT);
 	}
-	vcpu_state_set_xstate_bv(state, vcpu_state_xstate_bv(state) | STATE_XSTATE_FP |
-						STATE_XSTATE_SSE);
+	vcpu_state_set_xstate_bv(state,
+				 vcpu_state_xstate_bv(state) | STATE_XSTATE_FP | STATE_XSTATE_SSE);
 }
 
 /* Bits that Xen refuses a record for, or that no entry survives. KVM stores what it is given and
@@ -319,7 +322,10 @@ void cpu_record_to_state(struct vcpu_state *state, const struct hvm_hw_cpu *reco
 }
 
 #define CONTEXT(kvm, xen)                                                                          \
-	{offsetof(struct vcpu_state, regs.kvm), offsetof(struct vcpu_guest_context, user_regs.xen)}
+	{                                                                                          \
+		offsetof(struct vcpu_state, regs.kvm),                                             \
+			offsetof(struct vcpu_guest_context, user_regs.xen)                         \
+	}
 static const struct same context_same[] = {
 	CONTEXT(rax, rax), CONTEXT(rbx, rbx), CONTEXT(rcx, rcx), CONTEXT(rdx, rdx),
 	CONTEXT(rsi, rsi), CONTEXT(rdi, rdi), CONTEXT(rsp, rsp), CONTEXT(rbp, rbp),

@@ -54,6 +54,16 @@ static uint32_t divisor(uint32_t tdcr)
 	return 1u << (shift & 7);
 }
 
+/* The page of a LAPIC that never was in Xen and that the VMM does not set. */
+static void page_reset(struct hvm_hw_lapic_regs *regs)
+{
+	reg_set(regs, STATE_LAPIC_VERSION, STATE_LAPIC_VERSION_KVM);
+	reg_set(regs, STATE_LAPIC_DFR, 0xffffffff);
+	reg_set(regs, STATE_LAPIC_SPIV, 0xff);
+	for (unsigned offset = STATE_LAPIC_LVTT; offset < STATE_LAPIC_TMICT; offset += 0x10)
+		reg_set(regs, offset, STATE_LAPIC_LVT_MASKED);
+}
+
 void lapic_record_from_state(struct hvm_hw_lapic *record, struct hvm_hw_lapic_regs *regs,
 			     const struct vcpu_state *state)
 {
@@ -64,6 +74,8 @@ void lapic_record_from_state(struct hvm_hw_lapic *record, struct hvm_hw_lapic_re
 		/* The VMM emulates the LAPIC: Xen's is switched off, so that its page falls
 		 * through to the VMM, and only lends its TPR to CR8. */
 		base &= ~STATE_APIC_ENABLE;
+		if (!reg_get(regs, STATE_LAPIC_VERSION))
+			page_reset(regs);
 		reg_set(regs, STATE_LAPIC_TPR, (state->sregs.cr8 & 0xf) << 4);
 	} else {
 		uint32_t initial = reg_get(regs, STATE_LAPIC_TMICT);

@@ -29,8 +29,8 @@ void mtrr_record_from_state(struct hvm_hw_mtrr *record, const struct vcpu_state 
 void mtrr_record_to_state(struct vcpu_state *state, const struct hvm_hw_mtrr *record,
 			  bool keep_variable)
 {
-	size_t good = keep_variable ? 2 * sizeof record->msr_mtrr_var[0]
-				    : sizeof record->msr_mtrr_var;
+	size_t good =
+		keep_variable ? 2 * sizeof record->msr_mtrr_var[0] : sizeof record->msr_mtrr_var;
 
 	state->msrs[MSR_ROW_PAT] = record->msr_pat_cr;
 	memcpy(&state->msrs[MSR_ROW_MTRR_PHYSBASE0], record->msr_mtrr_var, good);
@@ -54,17 +54,21 @@ static size_t entry_offset(uint32_t i)
 	return offsetof(struct hvm_msr, msr) + i * sizeof(struct hvm_one_msr);
 }
 
-/* Whether a record (length bytes) names a register, and its value. */
+/* Whether a record (length bytes, of any alignment) names a register, and its value. */
 static bool entry_find(const void *body, size_t length, uint32_t index, uint64_t *value)
 {
-	const struct hvm_msr *record = body;
+	struct hvm_one_msr entry;
+	uint32_t count;
 
-	for (uint32_t i = 0; length >= entry_offset(0) && i < record->count &&
-			     entry_offset(i + 1) <= length; i++) {
-		if (record->msr[i].index != index)
-			continue;
-		*value = record->msr[i].val;
-		return true;
+	if (length < entry_offset(0))
+		return false;
+	memcpy(&count, body, sizeof count);
+	for (uint32_t i = 0; i < count && entry_offset(i + 1) <= length; i++) {
+		memcpy(&entry, (const char *)body + entry_offset(i), sizeof entry);
+		if (entry.index == index) {
+			*value = entry.val;
+			return true;
+		}
 	}
 	return false;
 }
@@ -74,7 +78,6 @@ static bool entry_find(const void *body, size_t length, uint32_t index, uint64_t
 size_t cpu_msr_record_from_state(void *body, size_t size, const struct vcpu_state *state)
 {
 	struct hvm_one_msr entries[MSR_TABLE_SIZE];
-	struct hvm_msr *record = body;
 	uint32_t count = 0;
 
 	for (int row = 0; row < MSR_TABLE_SIZE; row++) {
@@ -85,14 +88,13 @@ size_t cpu_msr_record_from_state(void *body, size_t size, const struct vcpu_stat
 			continue;
 		if (!state->msrs[row] && !entry_find(body, size, number, &old))
 			continue;
-		if (entry_offset(count + 1) > size)
-			break;
 		entries[count++] = (struct hvm_one_msr){.index = number, .val = state->msrs[row]};
 	}
-	if (!count)
+	if (!count || entry_offset(count) > size)
 		return 0;
-	memcpy(record->msr, entries, count * sizeof *entries);
-	record->count = count;
+	memset(body, 0, entry_offset(0));
+	memcpy(body, &count, sizeof count);
+	memcpy((char *)body + entry_offset(0), entries, count * sizeof *entries);
 	return entry_offset(count);
 }
 

@@ -48,8 +48,7 @@ static bool int_output(const struct hvm_hw_vpic *record)
 	return wanted < priority(in_service, record->priority_add);
 }
 
-void pic_record_from_kvm(struct hvm_hw_vpic *record, const struct kvm_pic_state *pic,
-			 unsigned chip)
+void pic_record_from_kvm(struct hvm_hw_vpic *record, const struct kvm_pic_state *pic, unsigned chip)
 {
 	*record = (struct hvm_hw_vpic){
 		.irr = pic->irr,
@@ -77,8 +76,8 @@ void pic_record_to_kvm(struct kvm_pic_state *pic, const struct hvm_hw_vpic *reco
 {
 	*pic = (struct kvm_pic_state){
 		/* Edge detection remembers the wires. The cascade's own is never left high. */
-		.last_irr = chip == MASTER ? isa_wires & 0xff & ~(1u << CASCADE_IRQ)
-					   : isa_wires >> 8,
+		.last_irr =
+			chip == MASTER ? isa_wires & 0xff & ~(1u << CASCADE_IRQ) : isa_wires >> 8,
 		.irr = record->irr,
 		.imr = record->imr,
 		.isr = record->isr,

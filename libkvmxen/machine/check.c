@@ -17,7 +17,7 @@
 #define CR4_PAE     (1ull << 5)
 #define CR4_OSXSAVE (1ull << 18)
 /* VME PVI TSD DE, PSE PAE MCE PGE, PCE OSFXSR OSXMMEXCPT: every processor with long mode. */
-#define CR4_ALWAYS  0x7ffull
+#define CR4_ALWAYS 0x7ffull
 /* The others come with a feature. LA57, VMXE, SMXE and what is newer: no guest of Xen has them. */
 enum reg { EBX, ECX };
 static const struct cr4_feature {
@@ -26,13 +26,13 @@ static const struct cr4_feature {
 	enum reg reg;
 	uint32_t feature;
 } cr4_features[] = {
-	{1ull << 11, 7, ECX, 1u << 2},         /* UMIP */
-	{1ull << 16, 7, EBX, 1u << 0},         /* FSGSBASE */
-	{1ull << 17, 1, ECX, 1u << 17},        /* PCIDE: PCID */
-	{CR4_OSXSAVE, 1, ECX, 1u << 26},       /* XSAVE */
-	{1ull << 20, 7, EBX, 1u << 7},         /* SMEP */
-	{1ull << 21, 7, EBX, 1u << 20},        /* SMAP */
-	{1ull << 22, 7, ECX, 1u << 3},         /* PKE: PKU */
+	{1ull << 11, 7, ECX, 1u << 2},   /* UMIP */
+	{1ull << 16, 7, EBX, 1u << 0},   /* FSGSBASE */
+	{1ull << 17, 1, ECX, 1u << 17},  /* PCIDE: PCID */
+	{CR4_OSXSAVE, 1, ECX, 1u << 26}, /* XSAVE */
+	{1ull << 20, 7, EBX, 1u << 7},   /* SMEP */
+	{1ull << 21, 7, EBX, 1u << 20},  /* SMAP */
+	{1ull << 22, 7, ECX, 1u << 3},   /* PKE: PKU */
 };
 
 #define EFER_LME (1ull << 8)
@@ -103,7 +103,7 @@ int sregs2_check(const struct kvm_sregs2 *sregs2, const struct kvm_cpuid_entry2 
 		return -EINVAL;
 	if ((sregs2->flags & KVM_SREGS2_FLAGS_PDPTRS_VALID) && !pae)
 		return -EINVAL;
-	/* The two begin alike; sregs2 has its flags where sregs has the interrupt bitmap. */
+	/* sregs2 has its flags where sregs has the interrupt bitmap. */
 	memset(&sregs, 0, sizeof sregs);
 	memcpy(&sregs, sregs2, offsetof(struct kvm_sregs, interrupt_bitmap));
 	return sregs_check(&sregs, cpuid, n);

@@ -11,6 +11,7 @@
 
 #define LEAF_FEATURES    1u
 #define LEAF_CACHE       4u
+#define LEAF_POWER       6u
 #define LEAF_STRUCTURED  7u
 #define LEAF_TOPOLOGY    0xbu
 #define LEAF_XSTATE      0xdu
@@ -40,13 +41,15 @@ static const struct subleaves {
 #define ECX_OSXSAVE      BIT(27)
 #define ECX_HYPERVISOR   BIT(31)
 #define EDX_APIC         BIT(9)
+/* Leaf 6: the LAPIC timer never stops. */
+#define EAX_ARAT BIT(2)
 /* Leaf 7, subleaf 0. */
 #define ECX_OSPKE BIT(4)
 /* Leaf 0xd, subleaf 1; of the others: this component is for XSAVES; it is aligned to 64 bytes. */
-#define EAX_XSAVEC       BIT(1)
-#define EAX_XSAVES       BIT(3)
-#define ECX_SUPERVISOR   BIT(0)
-#define ECX_ALIGNED      BIT(1)
+#define EAX_XSAVEC     BIT(1)
+#define EAX_XSAVES     BIT(3)
+#define ECX_SUPERVISOR BIT(0)
+#define ECX_ALIGNED    BIT(1)
 /* Leaf 0x80000001. */
 #define ECX_SVM BIT(2)
 
@@ -131,7 +134,7 @@ uint32_t cpuid_signature(const struct kvm_cpuid_entry2 *entries, uint32_t n)
 	return features ? features->eax : DEFAULT_SIGNATURE;
 }
 
-/* Leaves whose index means something; leaf 2 counts (KVM_CPUID_FLAG_STATEFUL_FUNC) no longer. */
+/* Leaves whose index means something. */
 static bool indexed(uint32_t leaf)
 {
 	return policy_subleaf_count(leaf) || leaf == LEAF_TOPOLOGY_V2 || leaf == 0x8000001d;
@@ -150,6 +153,10 @@ static bool edit_supported(struct kvm_cpuid_entry2 *e)
 		e->ecx &= ~(ECX_MWAIT | ECX_VMX | ECX_X2APIC | ECX_TSC_DEADLINE | ECX_OSXSAVE);
 		e->ecx |= ECX_HYPERVISOR;
 		e->edx |= EDX_APIC;
+		break;
+	case LEAF_POWER:
+		e->eax = EAX_ARAT;
+		e->ebx = e->ecx = e->edx = 0;
 		break;
 	case LEAF_STRUCTURED:
 		if (e->index == 0)

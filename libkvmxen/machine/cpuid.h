@@ -64,7 +64,7 @@ enum cpuid_vendor cpuid_vendor(const struct kvm_cpuid_entry2 *entries, uint32_t 
 unsigned cpuid_physical_bits(const struct kvm_cpuid_entry2 *entries, uint32_t n);
 /* What may be set in XCR0; 0 without XSAVE. */
 uint64_t cpuid_xcr0(const struct kvm_cpuid_entry2 *entries, uint32_t n);
-/* EDX of leaf 1: family, model and stepping come in EAX. 0x600, KVM's own, where it is missing. */
+/* Family, model and stepping: EAX of leaf 1; 0x600, as KVM has it at reset, where it is missing. */
 uint32_t cpuid_signature(const struct kvm_cpuid_entry2 *entries, uint32_t n);
 
 #endif

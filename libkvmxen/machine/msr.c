@@ -51,20 +51,51 @@ static bool check_lock_bit(struct msr_write *write)
 	return (write->value & ~1ull) == 0;
 }
 
-#define SPEC_CTRL_IBRS  (1u << 0)
-#define SPEC_CTRL_STIBP (1u << 1)
-#define SPEC_CTRL_SSBD  (1u << 2)
+/* A feature bit of the guest's table: EBX of leaf (subleaf 0), or EDX. */
+static bool has_ebx(const struct msr_write *write, uint32_t leaf, uint32_t bits)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(write->cpuid, write->n, leaf, 0);
 
-/* Xen takes a value only when the guest's CPUID has the register: a VMM that sets zero on every
- * processor, as they do, must not stumble over that. */
+	return e && e->ebx & bits;
+}
+
+static bool has_edx(const struct msr_write *write, uint32_t leaf, uint32_t bits)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(write->cpuid, write->n, leaf, 0);
+
+	return e && e->edx & bits;
+}
+
+#define LEAF7_EBX_TSC_ADJUST (1u << 1)
+#define LEAF7_EDX_SPEC_CTRL  (1u << 26 | 1u << 27 | 1u << 31) /* IBRS, STIBP, SSBD */
+#define AMD_EBX_SPEC_CTRL    (1u << 14 | 1u << 15 | 1u << 24) /* the same of leaf 0x80000008 */
+#define AMD_EBX_VIRT_SSBD    (1u << 25)
+#define SPEC_CTRL_KNOWN      0x7ull /* IBRS, STIBP, SSBD */
+#define VIRT_SPEC_CTRL_KNOWN 0x4ull /* SSBD */
+
+/* KVM takes a value although the guest has no such register; Xen would refuse the vcpu's whole
+ * record. Zero, which VMMs set everywhere, is fine. */
 static bool check_spec_ctrl(struct msr_write *write)
 {
-	return (write->value & ~(uint64_t)(SPEC_CTRL_IBRS | SPEC_CTRL_STIBP | SPEC_CTRL_SSBD)) == 0;
+	if (write->value & ~SPEC_CTRL_KNOWN)
+		return false;
+	return !write->value || has_edx(write, 7, LEAF7_EDX_SPEC_CTRL) ||
+	       has_ebx(write, 0x80000008, AMD_EBX_SPEC_CTRL);
 }
 
 static bool check_virt_spec_ctrl(struct msr_write *write)
 {
-	return (write->value & ~(uint64_t)SPEC_CTRL_SSBD) == 0;
+	if (write->value & ~VIRT_SPEC_CTRL_KNOWN)
+		return false;
+	return !write->value || has_ebx(write, 0x80000008, AMD_EBX_VIRT_SSBD);
+}
+
+/* A guest without the feature keeps zero. */
+static bool check_tsc_adjust(struct msr_write *write)
+{
+	if (!has_ebx(write, 7, LEAF7_EBX_TSC_ADJUST))
+		write->value = write->state->msrs[write->row];
+	return true;
 }
 
 #define PLATFORM_INFO_CPUID_FAULT    (1ull << 31)
@@ -157,8 +188,8 @@ static bool check_efer(struct msr_write *write)
 {
 	if (write->value & ~STATE_EFER_KNOWN)
 		return false;
-	write->value = (write->value & ~STATE_EFER_LMA) |
-		       (write->state->sregs.efer & STATE_EFER_LMA);
+	write->value =
+		(write->value & ~STATE_EFER_LMA) | (write->state->sregs.efer & STATE_EFER_LMA);
 	return true;
 }
 
@@ -215,51 +246,56 @@ static msr_check *const checks[MSR_TABLE_SIZE] = {
 #undef X
 };
 
-/* Registers that KVM answers with a constant. */
-enum on_write { REFUSED, IGNORED, ZERO_ONLY };
+/* Registers that KVM answers with a constant, whatever was written. */
+#define READABLE  1u /* or a read fails */
+#define WRITABLE  2u /* or every write fails */
+#define ZERO_ONLY 4u /* or a write takes any value */
 static const struct msr_constant {
-	uint32_t number;
-	enum on_write on_write;
+	uint32_t first, count;
+	uint32_t access;
 	uint64_t value;
 } constants[] = {
-	{0x00000000, REFUSED, 0},                       /* P5_MC_ADDR */
-	{0x00000001, REFUSED, 0},                       /* P5_MC_TYPE */
-	{0x00000017, REFUSED, 0},                       /* PLATFORM_ID */
-	{0x0000002c, REFUSED, 1 << 24},                 /* EBC_FREQUENCY_ID */
-	{0x00000079, IGNORED, 0},                       /* UCODE_WRITE */
-	{0x000000cd, REFUSED, 3},                       /* FSB_FREQ */
-	{0x000000fe, REFUSED, 0x508},                   /* MTRRcap: 8 ranges, fixed, WC */
-	{0x0000011e, IGNORED, 0xbe702111},              /* BBL_CR_CTL3 */
-	{0x00000198, REFUSED, 1000ull | (4ull << 40)},  /* PERF_STATUS */
-	{0x00000199, REFUSED, 0},                       /* PERF_CTL */
-	{0x000001db, REFUSED, 0},                       /* LASTBRANCHFROMIP */
-	{0x000001dc, REFUSED, 0},                       /* LASTBRANCHTOIP */
-	{0x000001dd, REFUSED, 0},                       /* LASTINTFROMIP */
-	{0x000001de, REFUSED, 0},                       /* LASTINTTOIP */
-	{0x00000606, REFUSED, 0},                       /* RAPL_POWER_UNIT */
-	{0x00000611, REFUSED, 0},                       /* PKG_ENERGY_STATUS */
-	{0x00000619, REFUSED, 0},                       /* DRAM_ENERGY_STATUS */
-	{0x00000639, REFUSED, 0},                       /* PP0_ENERGY_STATUS */
-	{0x00000641, REFUSED, 0},                       /* PP1_ENERGY_STATUS */
-	{0xc0010010, REFUSED, 0},                       /* SYSCFG */
-	{0xc001001b, IGNORED, 0x20000000},              /* K7_CLK_CTL */
-	{0xc001001f, IGNORED, 0},                       /* NB_CFG */
-	{0xc0010020, IGNORED, 0},                       /* PATCH_LOADER */
-	{0xc0010055, REFUSED, 0},                       /* K8_INT_PENDING_MSG */
-	{0xc0010058, ZERO_ONLY, 0},                     /* FAM10H_MMIO_CONF_BASE */
-	{0xc0010112, REFUSED, 0},                       /* K8_TSEG_ADDR */
-	{0xc0010113, REFUSED, 0},                       /* K8_TSEG_MASK */
-	{0xc0010117, IGNORED, 0},                       /* VM_HSAVE_PA */
-	{0xc0011022, IGNORED, 0},                       /* DC_CFG */
-	{0xc0011023, IGNORED, 0},                       /* TW_CFG */
-	{0xc001102a, IGNORED, 0},                       /* BU_CFG2 */
-	{0xc001102c, IGNORED, 0},                       /* F15H_EX_CFG */
+	{0x00000000, 2, READABLE, 0}, /* P5_MC_ADDR, _TYPE */
+	/* kvmclock is not offered, but QEMU clears WALL_CLOCK and SYSTEM_TIME in any case. */
+	{0x00000011, 2, READABLE | WRITABLE | ZERO_ONLY, 0},
+	{0x00000017, 1, READABLE, 0},                         /* PLATFORM_ID */
+	{0x0000002a, 1, READABLE, 0},                         /* EBL_CR_POWERON */
+	{0x0000002c, 1, READABLE, 1 << 24},                   /* EBC_FREQUENCY_ID */
+	{0x00000079, 1, WRITABLE, 0},                         /* UCODE_WRITE */
+	{0x000000c1, 2, READABLE | WRITABLE, 0},              /* PERFCTR */
+	{0x000000cd, 1, READABLE, 3},                         /* FSB_FREQ */
+	{0x000000fe, 1, READABLE, 0x508},                     /* MTRRcap: see below */
+	{0x0000011e, 1, READABLE | WRITABLE, 0xbe702111},     /* BBL_CR_CTL3 */
+	{0x00000186, 2, READABLE | WRITABLE, 0},              /* EVNTSEL */
+	{0x00000198, 1, READABLE, 1000ull | (4ull << 40)},    /* PERF_STATUS */
+	{0x00000199, 1, READABLE, 0},                         /* PERF_CTL */
+	{0x000001d9, 1, READABLE | WRITABLE, 0},              /* DEBUGCTL */
+	{0x000001db, 4, READABLE, 0},                         /* LASTBRANCHFROMIP etc. */
+	{0x00000280, 32, READABLE | WRITABLE | ZERO_ONLY, 0}, /* MCi_CTL2: no CMCI */
+	{0x00000606, 1, READABLE, 0},                         /* RAPL_POWER_UNIT */
+	{0x00000611, 1, READABLE, 0},                         /* PKG_ENERGY_STATUS */
+	{0x00000619, 1, READABLE, 0},                         /* DRAM_ENERGY_STATUS */
+	{0x00000639, 1, READABLE, 0},                         /* PP0_ENERGY_STATUS */
+	{0x00000641, 1, READABLE, 0},                         /* PP1_ENERGY_STATUS */
+	{0xc0010000, 8, READABLE | WRITABLE, 0},              /* K7_EVNTSEL, _PERFCTR */
+	{0xc0010010, 1, READABLE, 0},                         /* SYSCFG */
+	{0xc001001b, 1, READABLE | WRITABLE, 0x20000000},     /* K7_CLK_CTL */
+	{0xc001001f, 1, READABLE | WRITABLE, 0},              /* NB_CFG */
+	{0xc0010020, 1, WRITABLE, 0},                         /* PATCH_LOADER */
+	{0xc0010055, 1, READABLE, 0},                         /* K8_INT_PENDING_MSG */
+	{0xc0010058, 1, READABLE | WRITABLE | ZERO_ONLY, 0},  /* FAM10H_MMIO_CONF_BASE */
+	{0xc0010112, 2, READABLE, 0},                         /* K8_TSEG_ADDR, _MASK */
+	{0xc0010117, 1, READABLE | WRITABLE, 0},              /* VM_HSAVE_PA */
+	{0xc0011022, 2, READABLE | WRITABLE, 0},              /* DC_CFG, TW_CFG */
+	{0xc001102a, 1, READABLE | WRITABLE, 0},              /* BU_CFG2 */
+	{0xc001102c, 1, READABLE | WRITABLE, 0},              /* F15H_EX_CFG */
 };
+/* MTRRcap: eight variable ranges, fixed ranges, write combining. */
 
 static const struct msr_constant *constant(uint32_t number)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(constants); i++)
-		if (constants[i].number == number)
+		if (number - constants[i].first < constants[i].count)
 			return &constants[i];
 	return NULL;
 }
@@ -290,10 +326,10 @@ static uint64_t *sregs_field(struct vcpu_state *state, enum msr_row_index row)
 }
 
 static const uint32_t home_part[] = {
-	[MSR_HOME_CPU] = STATE_MSRS,         [MSR_HOME_CPU_MSR] = STATE_MSRS,
-	[MSR_HOME_MTRR] = STATE_MSRS,        [MSR_HOME_TSC_ADJUST] = STATE_MSRS,
-	[MSR_HOME_TSC] = STATE_TSC,          [MSR_HOME_LAPIC] = STATE_LAPIC,
-	[MSR_HOME_SREGS] = STATE_SREGS,      [MSR_HOME_APIC_BASE] = STATE_LAPIC,
+	[MSR_HOME_CPU] = STATE_MSRS,    [MSR_HOME_CPU_MSR] = STATE_MSRS,
+	[MSR_HOME_MTRR] = STATE_MSRS,   [MSR_HOME_TSC_ADJUST] = STATE_MSRS,
+	[MSR_HOME_TSC] = STATE_TSC,     [MSR_HOME_LAPIC] = STATE_LAPIC,
+	[MSR_HOME_SREGS] = STATE_SREGS, [MSR_HOME_APIC_BASE] = STATE_LAPIC,
 	[MSR_HOME_LIBRARY] = 0, /* nothing to tell Xen */
 };
 
@@ -310,10 +346,12 @@ int msr_get(const struct vcpu_state *state, const struct kvm_cpuid_entry2 *cpuid
 		    number <= msr_table[MSR_ROW_MC31_MISC].number && !check_bank(&bank))
 			return -EINVAL;
 		*value = *sregs_field((struct vcpu_state *)state, row);
+		if (row == MSR_ROW_TSC_DEADLINE && !vcpu_state_lapic_deadline(state))
+			*value = 0;
 		return 0;
 	}
 	fixed = constant(number);
-	if (!fixed)
+	if (!fixed || !(fixed->access & READABLE))
 		return -EINVAL;
 	*value = fixed->value;
 	return 0;
@@ -334,7 +372,7 @@ int msr_set(struct vcpu_state *state, const struct kvm_cpuid_entry2 *cpuid, uint
 		return 0;
 	}
 	fixed = constant(number);
-	if (!fixed || fixed->on_write == REFUSED || (fixed->on_write == ZERO_ONLY && value))
+	if (!fixed || !(fixed->access & WRITABLE) || (fixed->access & ZERO_ONLY && value))
 		return -EINVAL;
 	return 0;
 }

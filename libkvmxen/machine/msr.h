@@ -50,9 +50,6 @@ enum msr_home {
 /* X(name, number, home, check, value at reset, flags) */
 #define MSR_TABLE(X)                                                                               \
 	X(TSC, 0x10, TSC, any, 0, MSR_LISTED)                                                      \
-	/* kvmclock, not offered: zero, as QEMU writes it in any case, is all that may be set. */      \
-	X(KVM_WALL_CLOCK, 0x11, LIBRARY, zero, 0, 0)                                               \
-	X(KVM_SYSTEM_TIME, 0x12, LIBRARY, zero, 0, 0)                                              \
 	X(APIC_BASE, 0x1b, APIC_BASE, apic_base, 0, 0)                                             \
 	X(SMI_COUNT, 0x34, LIBRARY, any, 0, MSR_LISTED)                                            \
 	X(FEATURE_CONTROL, 0x3a, LIBRARY, lock_bit, 0, 0)                                          \
@@ -65,7 +62,7 @@ enum msr_home {
 	X(SYSENTER_CS, 0x174, CPU, any, 0, MSR_LISTED)                                             \
 	X(SYSENTER_ESP, 0x175, CPU, made_canonical, 0, MSR_LISTED)                                 \
 	X(SYSENTER_EIP, 0x176, CPU, made_canonical, 0, MSR_LISTED)                                 \
-	X(MCG_CAP, 0x179, LIBRARY, any, 32, MSR_READ_ONLY)                                         \
+	X(MCG_CAP, 0x179, LIBRARY, any, MSR_MCE_BANKS, MSR_READ_ONLY)                              \
 	X(MCG_STATUS, 0x17a, LIBRARY, any, 0, MSR_LISTED)                                          \
 	X(MCG_CTL, 0x17b, LIBRARY, mcg_ctl, 0, MSR_LISTED)                                         \
 	X(MISC_ENABLE, 0x1a0, LIBRARY, any, 1, MSR_LISTED)                                         \

@@ -13,13 +13,11 @@
 #define RESET_FCW    0x37fu
 #define RESET_MXCSR  0x1f80u
 /* EDX carries the processor's signature; before a VMM has set CPUID KVM says family 6. */
-#define RESET_RDX        0x600u
-#define APIC_BASE        0xfee00000u
-#define LAPIC_VERSION    0x50014u
-#define LVT_MASKED       0x10000u
-#define LVT_EXTINT       0x700u
-#define LVTT_MODE        (3u << 17)
-#define LVTT_MODE_TSC    (2u << 17)
+#define RESET_RDX     0x600u
+#define APIC_BASE     0xfee00000u
+#define LVT_EXTINT    0x700u
+#define LVTT_MODE     (3u << 17)
+#define LVTT_MODE_TSC (2u << 17)
 
 /* Of the FXSAVE image and the XSAVE header behind it (SDM volume 1, 10.5.1 and 13.4). */
 struct fxsave {
@@ -132,8 +130,8 @@ void vcpu_state_set_fpu(struct vcpu_state *state, const struct kvm_fpu *fpu)
 	image->dp = fpu->last_dp;
 	memcpy(image->st, fpu->fpr, sizeof fpu->fpr);
 	memcpy(image->xmm, fpu->xmm, sizeof fpu->xmm);
-	vcpu_state_set_xstate_bv(state, vcpu_state_xstate_bv(state) | STATE_XSTATE_FP |
-						STATE_XSTATE_SSE);
+	vcpu_state_set_xstate_bv(state,
+				 vcpu_state_xstate_bv(state) | STATE_XSTATE_FP | STATE_XSTATE_SSE);
 	state->dirty |= STATE_XSAVE;
 }
 
@@ -210,10 +208,29 @@ void vcpu_state_set_sregs(struct vcpu_state *state, const struct kvm_sregs *sreg
 	state->dirty |= STATE_SREGS;
 }
 
+/* The two begin alike; sregs2 has its flags where sregs has the interrupt bitmap. */
+#define SREGS_COMMON offsetof(struct kvm_sregs, interrupt_bitmap)
+static_assert(SREGS_COMMON == offsetof(struct kvm_sregs2, flags), "kvm_sregs2 begins as kvm_sregs");
+
+void vcpu_state_get_sregs2(const struct vcpu_state *state, struct kvm_sregs2 *sregs2)
+{
+	memset(sregs2, 0, sizeof *sregs2);
+	memcpy(sregs2, &state->sregs, SREGS_COMMON);
+}
+
+void vcpu_state_set_sregs2(struct vcpu_state *state, const struct kvm_sregs2 *sregs2)
+{
+	struct kvm_sregs sregs;
+
+	memset(&sregs, 0, sizeof sregs);
+	memcpy(&sregs, sregs2, SREGS_COMMON);
+	vcpu_state_set_sregs(state, &sregs);
+}
+
 void vcpu_state_set_lapic(struct vcpu_state *state, const struct kvm_lapic_state *lapic)
 {
 	state->lapic = *lapic;
-	vcpu_state_lapic_set(state, STATE_LAPIC_VERSION, LAPIC_VERSION);
+	vcpu_state_lapic_set(state, STATE_LAPIC_VERSION, STATE_LAPIC_VERSION_KVM);
 	vcpu_state_lapic_derive(state);
 	state->sregs.cr8 = (vcpu_state_lapic_get(state, STATE_LAPIC_TPR) >> 4) & 0xf;
 	state->dirty |= STATE_LAPIC;
@@ -222,7 +239,11 @@ void vcpu_state_set_lapic(struct vcpu_state *state, const struct kvm_lapic_state
 static struct kvm_segment segment(uint16_t selector, uint64_t base, uint8_t type, uint8_t s)
 {
 	return (struct kvm_segment){
-		.base = base, .limit = 0xffff, .selector = selector, .type = type, .present = 1,
+		.base = base,
+		.limit = 0xffff,
+		.selector = selector,
+		.type = type,
+		.present = 1,
 		.s = s,
 	};
 }
@@ -230,11 +251,11 @@ static struct kvm_segment segment(uint16_t selector, uint64_t base, uint8_t type
 static void lapic_reset(struct vcpu_state *state, uint32_t id, bool boot)
 {
 	vcpu_state_lapic_set(state, STATE_LAPIC_ID, id << 24);
-	vcpu_state_lapic_set(state, STATE_LAPIC_VERSION, LAPIC_VERSION);
+	vcpu_state_lapic_set(state, STATE_LAPIC_VERSION, STATE_LAPIC_VERSION_KVM);
 	vcpu_state_lapic_set(state, STATE_LAPIC_DFR, 0xffffffff);
 	vcpu_state_lapic_set(state, STATE_LAPIC_SPIV, 0xff);
 	for (unsigned offset = STATE_LAPIC_LVTT; offset < STATE_LAPIC_TMICT; offset += 0x10)
-		vcpu_state_lapic_set(state, offset, LVT_MASKED);
+		vcpu_state_lapic_set(state, offset, STATE_LAPIC_LVT_MASKED);
 	/* Virtual wire on the boot processor, as firmware would leave it: programs that never
 	 * touch the LAPIC count on it (KVM_X86_QUIRK_LINT0_REENABLED). */
 	if (boot)

@@ -20,15 +20,15 @@
 
 /* Parts of the state: bits of `known` and `dirty`. Each follows one Xen record or call. */
 enum state_part {
-	STATE_REGS = 1 << 0,     /* regs: GPRs, RIP, RFLAGS */
-	STATE_SREGS = 1 << 1,    /* sregs but apic_base and cr8 */
-	STATE_XSAVE = 1 << 2,    /* xsave (the FPU is its first 512 bytes) and xcr0 */
-	STATE_DEBUG = 1 << 3,    /* debugregs */
-	STATE_EVENTS = 1 << 4,   /* events, sregs.interrupt_bitmap */
-	STATE_MSRS = 1 << 5,     /* msrs */
-	STATE_LAPIC = 1 << 6,    /* lapic, sregs.apic_base, sregs.cr8, MSR_IA32_TSCDEADLINE */
-	STATE_MP = 1 << 7,       /* mp_state */
-	STATE_TSC = 1 << 8,      /* msrs' TSC was set by the VMM */
+	STATE_REGS = 1 << 0,   /* regs: GPRs, RIP, RFLAGS */
+	STATE_SREGS = 1 << 1,  /* sregs but apic_base and cr8 */
+	STATE_XSAVE = 1 << 2,  /* xsave (the FPU is its first 512 bytes) and xcr0 */
+	STATE_DEBUG = 1 << 3,  /* debugregs */
+	STATE_EVENTS = 1 << 4, /* events, sregs.interrupt_bitmap */
+	STATE_MSRS = 1 << 5,   /* msrs */
+	STATE_LAPIC = 1 << 6,  /* lapic, sregs.apic_base, sregs.cr8, MSR_IA32_TSCDEADLINE */
+	STATE_MP = 1 << 7,     /* mp_state */
+	STATE_TSC = 1 << 8,    /* msrs' TSC was set by the VMM */
 	STATE_ALL = (1 << 9) - 1,
 };
 
@@ -41,9 +41,8 @@ struct vcpu_state {
 	struct kvm_debugregs debugregs;
 	struct kvm_vcpu_events events;
 	struct kvm_mp_state mp_state;
-	struct kvm_lapic_state lapic; /* xAPIC layout, KVM's timer frequency */
+	struct kvm_lapic_state lapic;  /* xAPIC layout, KVM's timer frequency */
 	uint64_t msrs[MSR_TABLE_SIZE]; /* indexed by the row of msr_table */
-	uint64_t xcr0_max; /* what the guest's CPUID allows in XCR0; 0: not known, no limit */
 };
 
 /* Bits of EFER that Xen may take: system calls, long mode enabled and active, no execute, fast
@@ -61,19 +60,21 @@ struct vcpu_state {
 #define STATE_XSTATE_SSE (1ull << 1)
 
 /* One 32-bit register of the LAPIC page, at its offset in the xAPIC layout. */
-#define STATE_LAPIC_ID      0x020
-#define STATE_LAPIC_VERSION 0x030
-#define STATE_LAPIC_TPR     0x080
-#define STATE_LAPIC_PPR     0x0a0
-#define STATE_LAPIC_LDR     0x0d0
-#define STATE_LAPIC_DFR     0x0e0
-#define STATE_LAPIC_SPIV    0x0f0
-#define STATE_LAPIC_ISR     0x100 /* eight words, 16 bytes apart */
-#define STATE_LAPIC_LVTT    0x320
-#define STATE_LAPIC_LVT0    0x350
-#define STATE_LAPIC_TMICT   0x380
-#define STATE_LAPIC_TMCCT   0x390
-#define STATE_LAPIC_TDCR    0x3e0
+#define STATE_LAPIC_ID          0x020
+#define STATE_LAPIC_VERSION     0x030
+#define STATE_LAPIC_TPR         0x080
+#define STATE_LAPIC_PPR         0x0a0
+#define STATE_LAPIC_LDR         0x0d0
+#define STATE_LAPIC_DFR         0x0e0
+#define STATE_LAPIC_SPIV        0x0f0
+#define STATE_LAPIC_ISR         0x100 /* eight words, 16 bytes apart */
+#define STATE_LAPIC_LVTT        0x320
+#define STATE_LAPIC_LVT0        0x350
+#define STATE_LAPIC_TMICT       0x380
+#define STATE_LAPIC_TMCCT       0x390
+#define STATE_LAPIC_TDCR        0x3e0
+#define STATE_LAPIC_VERSION_KVM 0x50014u /* as KVM's and Xen's say: 0x14, six LVT entries */
+#define STATE_LAPIC_LVT_MASKED  0x10000u
 uint32_t vcpu_state_lapic_get(const struct vcpu_state *state, unsigned offset);
 void vcpu_state_lapic_set(struct vcpu_state *state, unsigned offset, uint32_t value);
 /* With an in-kernel LAPIC (its version register is never 0). Without one the VMM has its own, and
@@ -90,11 +91,16 @@ bool vcpu_state_apic_base_valid(uint64_t value, unsigned physical_bits);
  * interrupt_bitmap queues that interrupt. The parts touched become dirty. */
 void vcpu_state_set_sregs(struct vcpu_state *state, const struct kvm_sregs *sregs);
 void vcpu_state_set_lapic(struct vcpu_state *state, const struct kvm_lapic_state *lapic);
+/* KVM_GET_SREGS2 and KVM_SET_SREGS2. Xen does not show the PDPTRs: the flag that says they are
+ * there stays clear, and they are loaded from memory. */
+void vcpu_state_get_sregs2(const struct vcpu_state *state, struct kvm_sregs2 *sregs2);
+void vcpu_state_set_sregs2(struct vcpu_state *state, const struct kvm_sregs2 *sregs2);
 /* KVM_GET_VCPU_EVENTS and KVM_SET_VCPU_EVENTS. Software interrupts and exceptions do not show: the
  * instruction runs again. When setting, fields that the flags do not name stay. */
 void vcpu_state_get_events(const struct vcpu_state *state, struct kvm_vcpu_events *events);
 void vcpu_state_set_events(struct vcpu_state *state, const struct kvm_vcpu_events *events);
-/* KVM_GET_FPU and KVM_SET_FPU: the first 512 bytes of xsave. KVM reports no mxcsr and takes none. */
+/* KVM_GET_FPU and KVM_SET_FPU: the first 512 bytes of xsave. KVM reports no mxcsr and takes none.
+ */
 void vcpu_state_get_fpu(const struct vcpu_state *state, struct kvm_fpu *fpu);
 void vcpu_state_set_fpu(struct vcpu_state *state, const struct kvm_fpu *fpu);
 /* XSTATE_BV, the components in use, of the xsave area. */
