@@ -36,7 +36,8 @@ static void put(struct writer *w, uint16_t code, uint16_t instance, const void *
 
 	if (w->buf && w->at + DESC + len <= w->size) {
 		memcpy(w->buf + w->at, &desc, DESC);
-		memcpy(w->buf + w->at + DESC, body, len);
+		if (len)
+			memcpy(w->buf + w->at + DESC, body, len);
 	}
 	w->at += DESC + len;
 }

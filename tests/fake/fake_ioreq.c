@@ -6,26 +6,42 @@
  */
 #include "tests/fake/internal.h"
 
+#include <stddef.h>
+
 static struct ioreq *slot(struct server *s, const struct vcpu *v)
 {
 	return &s->page->vcpu_ioreq[v->id];
 }
 
-/* state shares its byte with other bits: it is accessed with the byte, in order. */
-#define STATE_BYTE(req) ((uint8_t *)&(req)->vp_eport + 6)
-#define STATE_MASK      0x0f
+/* The state shares its byte with the direction and two more bits: the byte is accessed as a whole,
+ * in order with the rest of the slot. */
+#define STATE_MASK  0x0f
+#define DATA_IS_PTR (1u << 4)
+#define DIR_READ    (1u << 5)
+#define DF          (1u << 6)
 
-static uint8_t state_load(const struct ioreq *req)
+static uint8_t *state_byte(struct ioreq *req)
 {
-	return __atomic_load_n((const uint8_t *)&req->vp_eport + 6, __ATOMIC_ACQUIRE) & STATE_MASK;
+	return (uint8_t *)req + offsetof(struct ioreq, type) - 1;
 }
 
-static void state_store(struct ioreq *req, uint8_t state)
+static uint8_t state_load(struct ioreq *req)
 {
-	uint8_t *byte = STATE_BYTE(req);
+	return __atomic_load_n(state_byte(req), __ATOMIC_ACQUIRE) & STATE_MASK;
+}
 
-	__atomic_store_n(byte, (__atomic_load_n(byte, __ATOMIC_RELAXED) & ~STATE_MASK) | state,
-			 __ATOMIC_RELEASE);
+static void state_clear(struct ioreq *req)
+{
+	__atomic_fetch_and(state_byte(req), (uint8_t)~STATE_MASK, __ATOMIC_RELEASE);
+}
+
+/* What is to be seen of a request once it is ready. */
+static void state_publish(struct ioreq *to, const struct ioreq *req)
+{
+	uint8_t byte = STATE_IOREQ_READY | (req->data_is_ptr ? DATA_IS_PTR : 0) |
+		       (req->dir ? DIR_READ : 0) | (req->df ? DF : 0);
+
+	__atomic_store_n(state_byte(to), byte, __ATOMIC_RELEASE);
 }
 
 _Static_assert(sizeof(struct ioreq) == 32, "the slot's layout is part of Xen's ABI");
@@ -82,14 +98,11 @@ bool xen_ioreq_send(struct vcpu *v, struct server *s, const struct ioreq *req)
 	to->data = req->data;
 	to->count = req->count;
 	to->size = req->size;
-	to->data_is_ptr = req->data_is_ptr;
-	to->dir = req->dir;
-	to->df = req->df;
 	to->type = req->type;
 	s->pending[v->id] = true;
 	s->seen[v->id] = STATE_IOREQ_READY;
 	v->blocked_in_xen = true;
-	state_store(to, STATE_IOREQ_READY);
+	state_publish(to, req);
 	xen_port_send(s->ports[v->id]);
 	return true;
 }
@@ -144,7 +157,7 @@ static bool complete_slot(struct vcpu *v, struct server *s)
 		return false;
 	case STATE_IORESP_READY:
 		data = from->data;
-		state_store(from, STATE_IOREQ_NONE);
+		state_clear(from);
 		break;
 	default:
 		s->pending[v->id] = false;

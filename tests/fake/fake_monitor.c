@@ -12,8 +12,7 @@
 	X(rcx)                                                                                     \
 	X(rdx)                                                                                     \
 	X(rsp)                                                                                     \
-	X(rbp) X(rsi) X(rdi) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15) X(rip)          \
-		X(rflags)
+	X(rbp) X(rsi) X(rdi) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15) X(rip) X(rflags)
 
 #define RING_ENTRIES(ring) ((uint32_t)__RING_SIZE(ring, PAGE_SIZE))
 #define RING_OF(ring, i)   (&(ring)->ring[(i) & (RING_ENTRIES(ring) - 1)])

@@ -7,8 +7,7 @@
 	X(rcx)                                                                                     \
 	X(rdx)                                                                                     \
 	X(rbp)                                                                                     \
-	X(rsi) X(rdi) X(rsp) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15) X(rip)          \
-		X(rflags)
+	X(rsi) X(rdi) X(rsp) X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15) X(rip) X(rflags)
 
 int xen_vcpu_context_get(struct vcpu *v, struct vcpu_guest_context *context)
 {

@@ -115,6 +115,15 @@ static void respond(struct machine *m, vm_event_sring_t *ring, int port, uint32_
 	CU_ASSERT_EQUAL(EVT(notify, m->evtchn, port), 0);
 }
 
+/* Taking the ring's frame from the guest has armed one. */
+static void pass_invalidate(struct machine *m)
+{
+	CU_ASSERT_EQUAL(DEV(ioreq_server_enable, m->domid, m->server, true), 0);
+	CU_ASSERT_EQUAL(take(m, 0)->type, IOREQ_TYPE_INVALIDATE);
+	answer(m, 0, 0);
+	CU_ASSERT(fake_vcpu_wait(m->domid, 0, FAKE_RUNNING, SOON));
+}
+
 static void cpuid_becomes_an_event(void)
 {
 	struct machine m = machine_new(1, EMULATION_LAPIC);
@@ -130,8 +139,7 @@ static void cpuid_becomes_an_event(void)
 	ring = page;
 	port = EVT(bind, m.evtchn, m.domid, remote);
 	CU_ASSERT(port > 0);
-	take(&m, 0); /* taking the frame from the guest has armed an INVALIDATE */
-	answer(&m, 0, 0);
+	pass_invalidate(&m);
 	id = fake_guest_cpuid(m.domid, 0, 0x40000000, 5);
 	CU_ASSERT(fake_vcpu_wait(m.domid, 0, FAKE_WAITING, SOON));
 	req = &ring->ring[0].req;
@@ -169,8 +177,7 @@ static void a_careless_agent_is_noticed(void)
 	CU_ASSERT_EQUAL_FATAL(CTL(monitor_open, m.domid, 0x200, &page, &remote), 0);
 	ring = page;
 	port = EVT(bind, m.evtchn, m.domid, remote);
-	take(&m, 0);
-	answer(&m, 0, 0);
+	pass_invalidate(&m);
 	fake_guest_cpuid(m.domid, 0, 0, 0);
 	CU_ASSERT(fake_vcpu_wait(m.domid, 0, FAKE_WAITING, SOON));
 	__atomic_store_n(&ring->rsp_prod, 7, __ATOMIC_RELEASE);
