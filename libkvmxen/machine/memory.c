@@ -78,7 +78,7 @@ static void detach(struct memory_private *p, bool keep_content)
 	unback_all(p, keep_content);
 	dirty_forget(p);
 	p->frames = p->limit = p->pool_bytes = 0;
-	p->absent = p->absent_end = 0;
+	p->expected = p->expected_end = 0;
 }
 
 static void memory_free(struct memory_private *p)
@@ -88,6 +88,7 @@ static void memory_free(struct memory_private *p)
 	for (size_t i = 0; i < slots->count; i++)
 		free(slots->slot[i].dirty);
 	slots_free(p);
+	free(p->executed);
 	free(p->chunks);
 	free(p);
 }
@@ -140,8 +141,7 @@ int memory_flush(struct vm *vm)
 	if (!rc) {
 		atomic_store(&vm->memory.changed, false);
 		atomic_fetch_and(&vm->work, ~VM_WORK_MEMORY);
-		/* What was left alone this time has to be seen to. */
-		if (memory_absent(p, 0, UINTPTR_MAX))
+		if (memory_expects(p))
 			memory_look_again(p);
 	}
 	memory_unlock(vm);
@@ -240,6 +240,31 @@ static int check_region(const struct kvm_userspace_memory_region *region)
 	return 0;
 }
 
+/* A VMM takes its ROMs away and puts them back; what was executed once need not be found out anew:
+ * that takes the guest a moment each time (memory_executed). */
+static void note_executed(struct memory_private *p, const struct slot *slot)
+{
+	if (!(slot->flags & SLOT_EXECUTED) ||
+	    memory_grow(&p->executed, p->executed_count, &p->executed_room, sizeof(*p->executed)))
+		return;
+	for (size_t i = 0; i < p->executed_count; i++)
+		if (p->executed[i].hva == slot->hva && p->executed[i].pages == slot->pages)
+			return;
+	p->executed[p->executed_count++] = (struct executed){slot->hva, slot->pages};
+}
+
+static bool was_executed(const struct memory_private *p, const struct slot *slot)
+{
+	for (size_t i = 0; i < p->executed_count; i++) {
+		const struct executed *e = &p->executed[i];
+
+		if (e->hva < slot->hva + slot->pages * MEMORY_PAGE &&
+		    slot->hva < e->hva + e->pages * MEMORY_PAGE)
+			return slot->flags & KVM_MEM_READONLY;
+	}
+	return false;
+}
+
 static int delete_slot(struct memory_private *p, const struct slot *old,
 		       const struct kvm_userspace_memory_region *region)
 {
@@ -249,6 +274,7 @@ static int delete_slot(struct memory_private *p, const struct slot *old,
 	if (!old)
 		return refuse(region, "there is no slot to delete", EINVAL);
 	dirty = old->dirty;
+	note_executed(p, old);
 	rc = slots_replace(p, old, NULL);
 	if (!rc && dirty)
 		slots_retire(p, dirty);
@@ -297,13 +323,13 @@ static int set_slot(struct memory_private *p, const struct slot *old,
 		.pages = region->memory_size >> MEMORY_PAGE_SHIFT,
 		.hva = region->userspace_addr,
 	};
-	int rc;
+	int rc = 0;
 
 	if (old && (new.hva != old->hva || new.pages != old->pages ||
 		    ((new.flags ^ old->flags) & KVM_MEM_READONLY)))
 		return refuse(region, "a slot can change its guest address and its log only",
 			      EINVAL);
-	if (old && new.gfn == old->gfn && new.flags == (old->flags & ~SLOT_EXECUTED))
+	if (old && new.gfn == old->gfn &&new.flags == (old->flags & ~SLOT_EXECUTED))
 		return 0;
 	if (!old || new.gfn != old->gfn) {
 		if (slots_overlap(slots_now(p), new.id, new.gfn, new.pages))
@@ -316,7 +342,12 @@ static int set_slot(struct memory_private *p, const struct slot *old,
 			return -EINVAL;
 		}
 	}
-	rc = old ? 0 : check_backing(p, &new);
+	if (old)
+		note_executed(p, old);
+	else
+		rc = check_backing(p, &new);
+	if (was_executed(p, &new))
+		new.flags |= SLOT_EXECUTED;
 	return rc ? rc : publish(p, old, &new);
 }
 

@@ -339,9 +339,8 @@ static int back_all(struct memory_private *p, const struct plan *plan)
 			}
 			if (next < p->chunk_count && p->chunks[next]->hva < end)
 				stop = p->chunks[next]->hva;
-			if (!memory_absent(p, hva, stop))
-				rc = back(p, hva, want->gfn + (hva - start) / MEMORY_PAGE,
-					  (stop - hva) / MEMORY_PAGE, want->id);
+			rc = back(p, hva, want->gfn + (hva - start) / MEMORY_PAGE,
+				  (stop - hva) / MEMORY_PAGE, want->id);
 			hva = stop;
 		}
 	}

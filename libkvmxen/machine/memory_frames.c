@@ -14,6 +14,15 @@
 #define POOL_PER_VCPU (1ull << 20) /* libxl's rule: 1 MiB a vcpu, 4 KiB a MiB of memory; */
 #define POOL_SLACK    (4ull << 20) /* and page tables for the parking range and what moved */
 
+static int grow_pool(struct memory_private *p, uint64_t bytes)
+{
+	int rc = CONTROL_OP(p->vm, domain_set_paging_pool, bytes);
+
+	if (rc >= 0)
+		p->pool_bytes = bytes;
+	return rc;
+}
+
 int frames_reserve(struct memory_private *p, uint64_t more)
 {
 	struct vm *vm = p->vm;
@@ -31,11 +40,8 @@ int frames_reserve(struct memory_private *p, uint64_t more)
 		if (rc >= 0)
 			p->limit = pages;
 	}
-	if (rc >= 0 && bytes > p->pool_bytes) {
-		rc = CONTROL_OP(vm, domain_set_paging_pool, bytes);
-		if (rc >= 0)
-			p->pool_bytes = bytes;
-	}
+	if (rc >= 0 && bytes > p->pool_bytes)
+		rc = grow_pool(p, bytes);
 	return rc < 0 ? rc : 0;
 }
 
@@ -142,6 +148,15 @@ int frames_move(struct memory_private *p, uint64_t from, uint64_t to, uint32_t n
 	int rc = DEVICE_OP(p->vm, mem_relocate, from, to, n);
 
 	*moved = rc < 0 ? count_moved(p, from, n) : n;
+	/* Page tables for what is scattered by now: no rule knows how many there will be. */
+	while (rc == -ENOMEM && grow_pool(p, p->pool_bytes + POOL_SLACK) >= 0) {
+		uint32_t before = *moved;
+
+		rc = DEVICE_OP(p->vm, mem_relocate, from + before, to + before, n - before);
+		*moved = rc < 0 ? before + count_moved(p, from + before, n - before) : n;
+		if (*moved == before)
+			break;
+	}
 	if (rc < 0)
 		message_error("guest memory at %#llx cannot be moved to %#llx: %s",
 			      (unsigned long long)from << MEMORY_PAGE_SHIFT,

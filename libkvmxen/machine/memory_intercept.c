@@ -17,7 +17,7 @@
 #include "libkvmxen/ioctl/fd.h"
 
 /* How long the VMM may take to do what it has called us for. */
-#define ABSENCE_MS 2
+#define EXPECTED_MS 1000
 
 /* Younger than the headers of the oldest system that we build on. */
 #ifndef MADV_DONTNEED_LOCKED
@@ -103,18 +103,23 @@ static uint64_t now_ms(void)
 	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
 }
 
-bool memory_absent(struct memory_private *p, uintptr_t start, uintptr_t end)
+bool memory_expects(struct memory_private *p)
 {
-	if (!p->absent_end || start >= p->absent_end || end <= p->absent)
+	struct vmas vmas;
+	bool any = false;
+
+	if (!p->expected_end || now_ms() >= p->expected_until ||
+	    vmas_scan(&vmas, p->expected, p->expected_end))
 		return false;
-	if (now_ms() >= p->absent_until)
-		p->absent = p->absent_end = 0;
-	return p->absent_end;
+	for (size_t i = 0; i < vmas.count; i++)
+		any |= !vmas.vma[i].accessible;
+	vmas_free(&vmas);
+	return any;
 }
 
-static bool shows(const struct memory_private *p, uintptr_t start, uintptr_t end)
+static bool shows(struct memory_private *p, uintptr_t start, uintptr_t end)
 {
-	const struct slots *slots = slots_now((struct memory_private *)p);
+	const struct slots *slots = slots_now(p);
 
 	for (size_t i = 0; i < slots->count; i++) {
 		const struct slot *slot = &slots->slot[i];
@@ -125,15 +130,13 @@ static bool shows(const struct memory_private *p, uintptr_t start, uintptr_t end
 	return false;
 }
 
-/* The VMM's call comes after ours: no flush may put frames there in between, and one must look
- * again afterwards. */
+/* The VMM's call comes after ours. A flush that is quicker than it finds nothing accessible, and
+ * another one looks again until it does. */
 static void expect_change(struct memory_private *p, uintptr_t start, uintptr_t end)
 {
-	if (!shows(p, start, end))
-		return;
-	p->absent = start;
-	p->absent_end = end;
-	p->absent_until = now_ms() + ABSENCE_MS;
+	p->expected = start;
+	p->expected_end = end;
+	p->expected_until = now_ms() + EXPECTED_MS;
 	memory_ask(p);
 	memory_look_again(p);
 }
@@ -146,8 +149,11 @@ static int give_up(struct memory_private *p, uintptr_t start, uintptr_t end, boo
 	memory_lock(vm);
 	if (vm->memory.private == p) {
 		rc = unback(p, start, end, keep);
-		if (!rc && change)
+		if (!rc && change && shows(p, start, end)) {
+			if (!keep)
+				mprotect((void *)start, end - start, PROT_NONE);
 			expect_change(p, start, end);
+		}
 	}
 	memory_unlock(vm);
 	return rc;
@@ -279,7 +285,7 @@ static bool answer(struct memory_private *p, enum memory_call call, int argument
 static void look_at_protection(struct memory_private *p, uintptr_t start, uintptr_t end)
 {
 	memory_lock(p->vm);
-	if (p->vm->memory.private == p)
+	if (p->vm->memory.private == p && shows(p, start, end))
 		expect_change(p, start, end);
 	memory_unlock(p->vm);
 }

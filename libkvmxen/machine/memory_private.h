@@ -284,14 +284,19 @@ struct memory_private {
 	uint64_t frames;            /* in all chunks and copies */
 	uint64_t limit, pool_bytes; /* what the domain was given so far */
 	struct dirty_log log;
+	struct executed {
+		uintptr_t hva;
+		uint64_t pages;
+	} * executed; /* memory that was SLOT_EXECUTED in a slot that is gone */
+	size_t executed_count, executed_room;
 
 	/* memory_intercept.c */
 	struct memory_private *next;
 	bool listed;
-	unsigned users;               /* threads that found it in the list */
-	atomic_ulong lowest, highest; /* all that was ever in a slot lies between; 0: nothing */
-	uintptr_t absent, absent_end; /* the VMM is about to change what it has here, */
-	uint64_t absent_until;        /* until then at the latest: CLOCK_MONOTONIC, ms */
+	unsigned users;                   /* threads that found it in the list */
+	atomic_ulong lowest, highest;     /* all that was ever in a slot lies between; 0: nothing */
+	uintptr_t expected, expected_end; /* where the VMM is about to map something, */
+	uint64_t expected_until;          /* until then at the latest: CLOCK_MONOTONIC, ms */
 };
 
 /* Every thread that holds vm->memory.lock holds it by these: what it does to the address space then
@@ -311,8 +316,8 @@ int memory_flush_locked(struct memory_private *p);
 void memory_enlist(struct memory_private *p);
 /* Returns when no thread uses it any more; the lock is not held. */
 void memory_delist(struct memory_private *p);
-/* Is the VMM about to change what it has in [start, end)? */
-bool memory_absent(struct memory_private *p, uintptr_t start, uintptr_t end);
+/* Is the VMM about to map what it could not use so far? Then a flush has to follow. */
+bool memory_expects(struct memory_private *p);
 
 /* array: an allocated array of *room elements gets room for one more than count. */
 int memory_grow(void *array, size_t count, size_t *room, size_t size);
