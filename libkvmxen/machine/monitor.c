@@ -29,6 +29,7 @@
 
 struct monitor {
 	struct watch watch;
+	struct worker *worker; /* its own: see monitor.h */
 	struct vm *vm;
 	void *page; /* shared with Xen */
 	vm_event_back_ring_t ring;
@@ -203,7 +204,10 @@ int monitor_start(struct vm *vm)
 	rc = open_port(monitor, remote);
 	if (rc < 0)
 		goto no_port;
-	rc = worker_add(vm->worker, &monitor->watch);
+	rc = worker_create(&monitor->worker);
+	if (rc < 0)
+		goto no_worker;
+	rc = worker_add(monitor->worker, &monitor->watch);
 	if (rc < 0)
 		goto no_watch;
 	pthread_mutex_lock(&monitors_lock);
@@ -212,6 +216,8 @@ int monitor_start(struct vm *vm)
 	pthread_mutex_unlock(&monitors_lock);
 	return 0;
 no_watch:
+	worker_destroy(monitor->worker);
+no_worker:
 	close_port(monitor);
 no_port:
 	close_ring(monitor);
@@ -241,7 +247,7 @@ void monitor_stop(struct vm *vm)
 
 	if (!monitor)
 		return;
-	worker_remove(vm->worker, &monitor->watch);
+	worker_destroy(monitor->worker);
 	/* A vcpu that waits for an answer would keep the domain from dying. */
 	serve(monitor);
 	close_port(monitor);

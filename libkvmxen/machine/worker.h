@@ -1,6 +1,6 @@
 /*
- * worker: the one thread of a VM that waits: irqfds, the CPUID monitor's ring, the domain's
- * shutdown port, deferred work.
+ * worker: the thread of a VM that waits: irqfds, the domain's shutdown port, deferred work. The
+ * CPUID monitor has one for itself.
  *
  * All signals are blocked in it. Callbacks run on the worker and must not wait for vcpus other
  * than through world_stop. The thread starts with the first watch and ends with the VM.

@@ -1,6 +1,7 @@
 /* The CPUID monitor: what a guest's CPUID reads, through the fake Xen's vm_event ring. */
 #include <CUnit/CUnit.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -133,6 +134,49 @@ static void many_are_answered(void)
 	finish();
 }
 
+static atomic_bool release, stuck;
+
+static void hold_the_worker(void *data)
+{
+	atomic_store(&stuck, true);
+	while (!atomic_load(&release))
+		usleep(1000);
+}
+
+/* A vcpu that waits for its answer cannot be brought to rest: whatever the VM's worker does, be it
+ * to stop the world, the answer comes. */
+static void the_worker_cannot_hold_up_an_answer(void)
+{
+	uint32_t regs[4];
+
+	atomic_store(&release, false);
+	atomic_store(&stuck, false);
+	start();
+	give_table(0, 0x77);
+	CU_ASSERT_EQUAL(worker_defer(rig.vm.worker, 0, hold_the_worker, NULL), 0);
+	CU_ASSERT(RIG_WAIT(atomic_load(&stuck)));
+	unpause();
+	ask(0, 1, 0, regs);
+	CU_ASSERT_EQUAL(regs[1], 0x77);
+	atomic_store(&release, true);
+	finish();
+}
+
+/* The domain ends while an answer is due. */
+static void stopping_answers_what_is_there(void)
+{
+	int id;
+
+	start();
+	give_table(0, 0);
+	id = fake_guest_cpuid(rig.vm.domid, 0, 1, 0);
+	unpause();
+	monitor_stop(&rig.vm);
+	CU_ASSERT(id >= 0);
+	monitor_stop(&rig.vm);
+	rig_free(&rig);
+}
+
 static void the_environment_can_switch_it_off(void)
 {
 	unsetenv("KVMXEN_CPUID");
@@ -177,6 +221,8 @@ void register_monitor_suite(void)
 	CU_ADD_TEST(suite, a_vcpu_without_a_table_reads_zeros);
 	CU_ADD_TEST(suite, the_instruction_is_stepped_over);
 	CU_ADD_TEST(suite, many_are_answered);
+	CU_ADD_TEST(suite, the_worker_cannot_hold_up_an_answer);
+	CU_ADD_TEST(suite, stopping_answers_what_is_there);
 	CU_ADD_TEST(suite, the_environment_can_switch_it_off);
 	CU_ADD_TEST(suite, a_failed_start_leaves_nothing);
 	CU_ADD_TEST(suite, stop_without_start_is_fine);
