@@ -2,11 +2,9 @@
 #include "libkvmxen/xen/direct_private.h"
 
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include <xen/memory.h>
-#include <xen/sys/privcmd.h>
 
 /* A mapped ioreq page; libxenforeignmemory wants its own handle back to unmap it. */
 struct direct_resource {
@@ -88,10 +86,8 @@ static int claim_pci(struct direct_device *direct, uint16_t domid, uint16_t serv
 				.end = end,
 			},
 	};
-	struct privcmd_dm_op_buf buf = {.uptr = &op, .size = sizeof(op)};
-	struct privcmd_dm_op call = {.dom = domid, .num = 1, .ubufs = &buf};
 
-	return direct_result(ioctl(direct->privcmd, IOCTL_PRIVCMD_DM_OP, &call));
+	return direct_dm_op(direct, domid, &op, NULL, 0);
 }
 
 int direct_ioreq_server_claim(struct device *dev, uint16_t domid, uint16_t server,

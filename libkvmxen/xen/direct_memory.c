@@ -96,19 +96,20 @@ int direct_mem_modified(struct device *dev, uint16_t domid, uint64_t gfn, uint32
 int direct_mem_track_vram(struct device *dev, uint16_t domid, uint64_t gfn, uint32_t n,
 			  uint8_t *bitmap)
 {
-	/* The kernel pins the buffer, which it cannot do with foreign memory: use one of ours. */
-	_Alignas(16) unsigned long bits[DM_OP_BUFFER_MAX / sizeof(unsigned long)];
-	size_t bytes = ((size_t)n + 7) / 8;
+	/* The kernel pins the buffer, which it cannot do with foreign memory: use one of ours. It
+	 * has its full size in any case: libxendevicemodel sends an empty one to stop, and that
+	 * must not be (direct_dm_op). */
+	uint8_t bits[DM_OP_BUFFER_MAX] = {0};
+	size_t bytes = bitmap ? ((size_t)n + 7) / 8 : 0;
+	struct xen_dm_op op = {
+		.op = XEN_DMOP_track_dirty_vram,
+		.u.track_dirty_vram = {.nr = bitmap ? n : 0, .first_pfn = gfn},
+	};
 	int r;
 
-	if (!bitmap)
-		n = bytes = 0;
 	if (bytes > sizeof(bits))
 		return -E2BIG;
-	memset(bits, 0, bytes);
-	/* Linux (lock_pages of privcmd) refuses an empty buffer that begins a page. */
-	r = direct_result(xendevicemodel_track_dirty_vram(direct_device(dev)->dm, domid, gfn, n,
-							  bytes ? bits : bits + 1));
+	r = direct_dm_op(direct_device(dev), domid, &op, bits, sizeof(bits));
 	if (r < 0 || !bytes)
 		return r;
 	memcpy(bitmap, bits, bytes);

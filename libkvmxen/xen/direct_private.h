@@ -63,6 +63,10 @@ struct xentoollog_logger *direct_logger(void);
 /* A libxenctrl handle that reports through message_debug only: 0, or -errno. */
 int direct_xc_open(xc_interface **xc);
 
+/* A dm_op with an optional buffer, which is never empty nor in foreign memory. */
+int direct_dm_op(struct direct_device *direct, uint16_t domid, struct xen_dm_op *op, void *buf,
+		 size_t size);
+
 /* The operations of the tables that are not in the file of their table. */
 int direct_ioreq_server_create(struct device *dev, uint16_t domid, uint16_t *server);
 int direct_ioreq_server_destroy(struct device *dev, uint16_t domid, uint16_t server);

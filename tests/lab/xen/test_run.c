@@ -203,7 +203,8 @@ void test_log_dirty(void)
 	machine_end(&m);
 }
 
-/* Stops tracking from another place of the stack: the kernel is particular about buffers. */
+/* Stops tracking from another place of the stack. With an empty buffer that begins a page, this
+ * would corrupt the memory of dom0's kernel. */
 __attribute__((noinline)) static int stop_tracking(struct machine *m, size_t down)
 {
 	volatile char *p = alloca(down + 1);
