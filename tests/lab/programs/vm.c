@@ -66,7 +66,7 @@ int ioctl_checked(int fd, unsigned long request, void *argument, const char *nam
 
 void vm_create(struct vm *vm)
 {
-	setvbuf(stdout, NULL, _IOLBF, 0);
+	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	alarm(LIFETIME);
 	memset(vm, 0, sizeof(*vm));
 	vm->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -361,6 +361,8 @@ void vcpu_set_cpuid(struct vcpu *vcpu)
 
 int vcpu_try_run(struct vcpu *vcpu)
 {
+	// What was printed so far is to be seen if this does not return.
+	fflush(stdout);
 	return ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
 }
 
