@@ -19,6 +19,22 @@ static bool addressed(const struct vcpu *v, uint8_t dest)
 	return dest == DEST_ALL || v->lapic_regs.data[0x23] == dest;
 }
 
+#define LAPIC_LVT0    0x350
+#define LVT_MASKED    (1u << 16)
+#define LVT_MODE(l)   ((l) >> 8 & 7)
+#define LVT_EXTINT    7
+#define LAPIC_ENABLED (1u << 11)
+
+/* __vlapic_accept_pic_intr: a virtual wire from the PIC to the boot vcpu, if the LAPIC has one. */
+static bool accepts_pic(const struct vcpu *v)
+{
+	uint32_t lvt0;
+
+	memcpy(&lvt0, v->lapic_regs.data + LAPIC_LVT0, sizeof lvt0);
+	return v->lapic.apic_base_msr & LAPIC_ENABLED && !(lvt0 & LVT_MASKED) &&
+	       LVT_MODE(lvt0) == LVT_EXTINT;
+}
+
 static void gsi_edge(struct domain *d, unsigned gsi)
 {
 	const union vioapic_redir_entry *pin = &d->ioapic.redirtbl[gsi == 0 ? 2 : gsi];
@@ -28,8 +44,7 @@ static void gsi_edge(struct domain *d, unsigned gsi)
 		for (unsigned i = 0; i < d->nr_vcpus; i++)
 			if (addressed(&d->vcpus[i], pin->fields.dest_id))
 				pend(&d->vcpus[i], pin->fields.vector);
-	} else if (gsi < NR_ISA_IRQS) {
-		/* the PIC's output goes to the boot vcpu */
+	} else if (gsi < NR_ISA_IRQS && accepts_pic(&d->vcpus[0])) {
 		const struct hvm_hw_vpic *pic = &d->pic[gsi / 8];
 
 		if (!(pic->imr >> gsi % 8 & 1))

@@ -74,7 +74,7 @@ void domain_load(uint16_t domid, unsigned vcpus)
 	CU_ASSERT_EQUAL(CTL(context_set, domid, image, len), 0);
 }
 
-struct machine machine_new(unsigned vcpus, enum emulation emulation)
+struct machine machine_new_paused(unsigned vcpus, enum emulation emulation)
 {
 	struct machine m = {.vcpus = vcpus, .domid = domain_new(vcpus, emulation)};
 	uint64_t gfns[16];
@@ -94,6 +94,13 @@ struct machine machine_new(unsigned vcpus, enum emulation emulation)
 		CU_ASSERT(m.ports[i] > 0);
 	}
 	domain_load(m.domid, vcpus);
+	return m;
+}
+
+struct machine machine_new(unsigned vcpus, enum emulation emulation)
+{
+	struct machine m = machine_new_paused(vcpus, emulation);
+
 	CU_ASSERT_EQUAL(CTL(domain_unpause, m.domid), 0);
 	return m;
 }

@@ -38,6 +38,8 @@ struct machine {
 	unsigned vcpus;
 };
 struct machine machine_new(unsigned vcpus, enum emulation emulation);
+/* The same before its first unpause. */
+struct machine machine_new_paused(unsigned vcpus, enum emulation emulation);
 void machine_free(struct machine *m);
 
 /* A domain without anything but its allowance of 4 MiB. */
