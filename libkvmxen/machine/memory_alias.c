@@ -129,6 +129,11 @@ int alias_types(struct memory_private *p, enum mem_type type)
 		const struct slot *slot = slots_by_gfn(slots_now(p), alias->gfn);
 		enum mem_type wanted = slot ? memory_readonly_type(slot->flags, type) : type;
 
+		/* Of a slot that the guest may write: rather than let two pages drift apart the
+		 * copy takes no writes. */
+		if (wanted == MEM_RAM_RW)
+			wanted = MEM_RAM_RO;
+
 		if (alias->type == wanted)
 			continue;
 		rc = frames_type(p, alias->gfn, alias->pages, alias->type, wanted);

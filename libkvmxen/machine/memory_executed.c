@@ -26,7 +26,7 @@ bool memory_executed(struct vm *vm, uint64_t gpa)
 		if (changed) {
 			message_debug("slot %u (guest address %#llx) is read-only and executed: writes "
 				      "to it are dropped from now on",
-				      slot->id, (unsigned long long)slot->gfn << MEMORY_PAGE_SHIFT);
+				      executed.id, (unsigned long long)executed.gfn << MEMORY_PAGE_SHIFT);
 			atomic_store(&vm->memory.changed, true);
 		}
 	}

@@ -8,14 +8,17 @@
  *   flushes it does not follow what the guest or the VMM write to the owner. Real KVM would.
  * - The other writable ones show nothing: an access there is an ioreq, which memory_serve answers
  *   from the owner's frame. Slow, but never two truths. (Refusing such slots would end QEMU's VGA:
- *   chain 4 shows the frame buffer at 0xa0000 as well.) Code cannot be executed from there.
+ *   chain 4 shows the frame buffer at 0xa0000 as well.) Code cannot be executed from there, so the
+ *   one with the reset vector gets a copy that takes no writes: QEMU's microvm has its BIOS
+ *   writable at the end of the first MiB and just below 4 GiB, where it is only started.
  */
 #include "libkvmxen/machine/memory_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define XAPIC_GFN 0xfee00ull /* APIC_DEFAULT_PHYS_BASE */
+#define XAPIC_GFN        0xfee00ull /* APIC_DEFAULT_PHYS_BASE */
+#define RESET_VECTOR_GFN 0xfffffull /* the page of 0xfffffff0 */
 
 static int put(struct want **array, size_t *count, size_t *room, const struct want *want)
 {
@@ -39,6 +42,12 @@ static bool owns_before(const struct want *a, const struct want *b)
 	return a_readonly != b_readonly ? b_readonly : a->id < b->id;
 }
 
+/* The processor starts in it, so it must be there to be executed. */
+static bool holds_reset_vector(const struct want *want)
+{
+	return want->gfn <= RESET_VECTOR_GFN && want->gfn + want->pages > RESET_VECTOR_GFN;
+}
+
 /* [from, to) of the host pages, which the same ones of the n wants cover everywhere. */
 static int divide(struct plan *plan, const struct want *wants, size_t n, uint64_t from, uint64_t to)
 {
@@ -59,7 +68,7 @@ static int divide(struct plan *plan, const struct want *wants, size_t n, uint64_
 		part.pages = to - from;
 		if (&wants[i] == owner)
 			rc = put(&plan->owner, &plan->owners, &plan->owner_room, &part);
-		else if (part.flags & KVM_MEM_READONLY)
+		else if ((part.flags & KVM_MEM_READONLY) || holds_reset_vector(&wants[i]))
 			rc = put(&plan->alias, &plan->aliases, &plan->alias_room, &part);
 	}
 	return rc;
