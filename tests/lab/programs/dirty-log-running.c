@@ -53,7 +53,7 @@ int main(void)
 	copy = memory_new(PAGES * 0x1000);
 	if (pthread_create(&thread, NULL, run, &vcpu))
 		fail("pthread_create");
-	for (unsigned int i = 0; i < 20; i++) {
+	for (unsigned int i = 0; i < 20 || (pages <= PAGES && i < 1000); i++) {
 		sleep_ms(20);
 		pages += copy_dirty(&vm, copy, more);
 	}

@@ -17,11 +17,16 @@ GUEST(handler, 16, "putb 2, 0x80; pic_eoi; iret");
 
 static pthread_t runner;
 
+static volatile bool returned;
+
+// Kicks it after a while, and again if that was too early.
 static void *kick_later(void *argument)
 {
 	(void)argument;
-	sleep_ms(300);
-	pthread_kill(runner, SIGUSR1);
+	while (!returned) {
+		sleep_ms(300);
+		pthread_kill(runner, SIGUSR1);
+	}
 	return NULL;
 }
 
@@ -45,9 +50,14 @@ int main(void)
 	vcpu_run(&vcpu);
 	vcpu_print_exit(&vcpu);
 	for (unsigned int i = 1; i <= 3; i++) {
+		int error;
+
+		returned = false;
 		if (pthread_create(&thread, NULL, kick_later, NULL))
 			fail("pthread_create");
-		printf("kick %u: %s", i, errno_name(vcpu_try_run(&vcpu)));
+		error = vcpu_try_run(&vcpu);
+		returned = true;
+		printf("kick %u: %s", i, errno_name(error));
 		printf(", exit reason %u\n", vcpu.run->exit_reason);
 		pthread_join(thread, NULL);
 	}

@@ -8,16 +8,21 @@
 #include <stdio.h>
 
 GUEST(guest, 64,
-      "1: inc %rcx; test %rbx, %rbx; jz 1b\n"
+      "1: inc %rcx; incl DATA; test %rbx, %rbx; jz 1b\n"
       "mov %ebx, %eax; tell\n"
       "xor %ebx, %ebx; jmp 1b");
 
 static pthread_t runner;
 
+// Kicks it when it is running.
 static void *kick_later(void *argument)
 {
-	(void)argument;
-	sleep_ms(200);
+	struct vm *vm = argument;
+	const volatile uint32_t *count = (volatile uint32_t *)(vm->ram + DATA);
+
+	sleep_ms(100);
+	if (!wait_for(count, *count + 1))
+		fail("the guest does not run");
 	pthread_kill(runner, SIGUSR1);
 	return NULL;
 }
@@ -35,7 +40,7 @@ int main(void)
 		struct kvm_regs regs;
 		pthread_t thread;
 
-		if (pthread_create(&thread, NULL, kick_later, NULL))
+		if (pthread_create(&thread, NULL, kick_later, &vm))
 			fail("pthread_create");
 		printf("kick %u: %s", i, errno_name(vcpu_try_run(&vcpu)));
 		printf(", exit reason %u\n", vcpu.run->exit_reason);

@@ -14,7 +14,9 @@ GUEST(guest, 32,
       "movl $1 << 24, 0x310(%ebx); movl $0x4600 | AP_CODE >> 12, 0x300(%ebx)\n"
       "1: pause; cmpl $1, DATA; jne 1b\n"
       "finish");
-GUEST(ap, 16, "mov $1, %al; out %al, $0x80; xor %ax, %ax; mov %ax, %ds; movl $1, DATA; cli; 1: hlt; jmp 1b");
+GUEST(ap, 16,
+      "mov $1, %al; out %al, $0x80; xor %ax, %ax; mov %ax, %ds; movl $1, DATA; cli; 1: hlt; jmp "
+      "1b");
 
 static void print_state(struct vcpu *vcpu, const char *when)
 {
@@ -44,7 +46,7 @@ int main(void)
 	print_state(&second, "after a run without SIPI");
 	vcpu_thread_start(&thread, &second);
 	vcpu_play(&first);
-	sleep_ms(300);
+	sleep_ms(1000);
 	vcpu_thread_stop(&thread);
 	vcpu_thread_join(&thread);
 	print_state(&first, "at the end");
