@@ -29,8 +29,13 @@ static uint64_t rnd(void)
 
 static void fill(void *object, size_t length)
 {
-	for (size_t i = 0; i < length; i++)
-		((uint8_t *)object)[i] = rnd() >> 24;
+	uint64_t word;
+
+	for (size_t i = 0; i < length; i += sizeof word) {
+		word = rnd();
+		memcpy((char *)object + i, &word,
+		       length - i < sizeof word ? length - i : sizeof word);
+	}
 }
 
 /* Whether two objects are equal; says where they are not. */
@@ -717,6 +722,9 @@ static void lapic_timer_counts_are_scaled(void)
 		lapic_record_from_state(&record, &regs, &s);
 		CU_ASSERT_EQUAL(page_get(&regs, STATE_LAPIC_TMICT), cases[i].xen);
 	}
+	page_set(&regs, STATE_LAPIC_TMICT, 0x19999999);
+	lapic_record_to_state(&s, &record, &regs);
+	CU_ASSERT_EQUAL(vcpu_state_lapic_get(&s, STATE_LAPIC_TMICT), 0xfffffffa);
 	page_set(&regs, STATE_LAPIC_TMICT, 0xffffffff);
 	lapic_record_to_state(&s, &record, &regs);
 	CU_ASSERT_EQUAL(vcpu_state_lapic_get(&s, STATE_LAPIC_TMICT), 0xffffffff);
@@ -740,6 +748,7 @@ static void a_lapic_of_the_vmm_switches_xens_off(void)
 	CU_ASSERT_EQUAL(page_get(&regs, STATE_LAPIC_TPR), 0x90);
 	CU_ASSERT_EQUAL(page_get(&regs, STATE_LAPIC_LVTT), 0x10000);
 	CU_ASSERT_EQUAL(page_get(&regs, STATE_LAPIC_SPIV), 0xff);
+	CU_ASSERT_EQUAL(page_get(&regs, STATE_LAPIC_DFR), 0xffffffff);
 	page_set(&regs, STATE_LAPIC_TPR, 0x30);
 	lapic_record_to_state(&s, &record, &regs);
 	CU_ASSERT_EQUAL(s.sregs.cr8, 3);
@@ -816,6 +825,7 @@ static void pic_output_follows_from_its_registers(void)
 		{{.irr = 2, .isr = 1, .special_mask = 1, .imr = 1}, 0, true},
 		{{.irr = 4, .isr = 4, .special_fully_nested_mode = 1}, 0, true},
 		{{.irr = 4, .isr = 4, .special_fully_nested_mode = 1}, 1, false},
+		{{.irr = 4, .isr = 4, .special_fully_nested_mode = 1, .priority_add = 1}, 0, true},
 		{{.irr = 2, .init_state = 1}, 0, false},
 	};
 

@@ -297,6 +297,18 @@ static void speculation_control_needs_cpuid(void)
 	CU_ASSERT_EQUAL(msr_set(&state, NULL, 0, 0xc001011f, 4), -EINVAL);
 	CU_ASSERT_EQUAL(msr_set(&state, table, 2, 0xc001011f, 4), 0);
 	CU_ASSERT_EQUAL(state.dirty, STATE_MSRS);
+	/* Any of its bits means that there is the register. */
+	for (uint32_t bit = 0; bit < 32; bit++) {
+		bool intel = bit == 26 || bit == 27 || bit == 31;
+		bool amd = bit == 14 || bit == 15 || bit == 24;
+
+		table[0].edx = 1u << bit;
+		table[1].ebx = 0;
+		CU_ASSERT_EQUAL(msr_set(&state, table, 2, 0x48, 1), intel ? 0 : -EINVAL);
+		table[0].edx = 0;
+		table[1].ebx = 1u << bit;
+		CU_ASSERT_EQUAL(msr_set(&state, table, 2, 0x48, 1), amd ? 0 : -EINVAL);
+	}
 }
 
 static void cpuid_widens_ranges_and_adjusts_tsc(void)
