@@ -49,8 +49,8 @@ bool xen_vcpu_runnable(const struct vcpu *v)
 {
 	if (v->d->shutting_down && !v->deferring)
 		return false;
-	return xen_domain_runs(v->d) && v->initialised && !v->down && !v->blocked &&
-	       !v->blocked_in_xen && !v->event_paused && !v->stuck;
+	return xen_domain_runs(v->d) && !v->down && !v->blocked && !v->blocked_in_xen &&
+	       !v->event_paused && !v->stuck;
 }
 
 void xen_vcpu_wake(struct vcpu *v)

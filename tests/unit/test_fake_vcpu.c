@@ -337,6 +337,7 @@ static void a_triple_fault_as_suspend_is_told_on_the_port(void)
 	CU_ASSERT_EQUAL(CTL(domain_info, m.domid, &info), 0);
 	CU_ASSERT(!info.shutdown);
 	CU_ASSERT_EQUAL(EVT(take, m.evtchn), -EAGAIN);
+	CU_ASSERT(!fake_guest_wait(m.domid, 0, fake_guest_nop(m.domid, 0), NEVER));
 	answer(&m, 1, 0);
 	for (int i = 0; i < 1000 && !info.shutdown; i++) {
 		fake_vcpu_wait(m.domid, 1, FAKE_DOWN, 1);
@@ -358,12 +359,13 @@ static void other_shutdowns_are_not_told(void)
 	struct machine m = machine_new(1, EMULATION_LAPIC);
 	struct domain_info info;
 	uint32_t remote;
-	int id;
+	int id, local;
 
 	CU_ASSERT_EQUAL(CTL(domain_subscribe, m.domid, &remote), 0);
-	CU_ASSERT(EVT(bind, m.evtchn, m.domid, remote) > 0);
+	local = EVT(bind, m.evtchn, m.domid, remote);
 	while (EVT(take, m.evtchn) > 0)
 		;
+	CU_ASSERT_EQUAL(EVT(unmask, m.evtchn, local), 0);
 	id = fake_guest_triple_fault(m.domid, 0);
 	CU_ASSERT(fake_guest_wait(m.domid, 0, id, SOON));
 	CU_ASSERT_EQUAL(CTL(domain_info, m.domid, &info), 0);
