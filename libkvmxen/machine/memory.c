@@ -299,10 +299,10 @@ static int publish(struct memory_private *p, const struct slot *old, struct slot
 	atomic_ulong *before = old ? old->dirty : NULL;
 	int rc;
 
-	new->dirty = new->flags &KVM_MEM_LOG_DIRTY_PAGES ? before : NULL;
-	if (new->flags & KVM_MEM_LOG_DIRTY_PAGES && !before) {
-		new->dirty = dirty_map(new->pages);
-		if (!new->dirty)
+	if (new->flags & KVM_MEM_LOG_DIRTY_PAGES) {
+		new->dirty = before;
+		new->log = old ? old->log : 0;
+		if (!before && dirty_begin(p, new))
 			return -ENOMEM;
 	}
 	rc = slots_replace(p, old, new);
@@ -351,60 +351,81 @@ static int set_slot(struct memory_private *p, const struct slot *old,
 	return rc ? rc : publish(p, old, &new);
 }
 
-static bool is_logged(struct memory_private *p, uint32_t id)
-{
-	const struct slot *slot = slots_by_id(slots_now(p), id);
+/* A change of one slot, and what it was before. */
+struct change {
+	struct slot before;     /* pages 0: there was none */
+	bool any, created, log; /* log: begins */
+};
 
-	return slot && slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
-}
-
-/* *log: the log of a slot begins. */
-static int set_region(struct vm *vm, const struct kvm_userspace_memory_region *region, bool *log)
+static int set_region(struct memory_private *p, const struct kvm_userspace_memory_region *region,
+		      struct change *change)
 {
-	struct memory_private *p = vm->memory.private;
-	struct slots *before;
-	const struct slot *old;
+	struct slots *before = slots_now(p);
+	const struct slot *old = slots_by_id(before, region->slot), *new;
 	int rc;
 
-	if (!p)
-		return -EIO;
-	before = slots_now(p);
-	old = slots_by_id(before, region->slot);
-	*log = !is_logged(p, region->slot);
+	if (old)
+		change->before = *old;
 	rc = region->memory_size ? set_slot(p, old, region) : delete_slot(p, old, region);
-	if (!rc && slots_now(p) != before)
-		memory_ask(p);
-	*log = *log && is_logged(p, region->slot);
-	return rc;
+	if (rc || slots_now(p) == before)
+		return rc;
+	new = slots_by_id(slots_now(p), region->slot);
+	change->any = true;
+	change->created = new && !change->before.pages;
+	change->log = new &&new->dirty && !change->before.dirty;
+	memory_ask(p);
+	return 0;
 }
 
-static void give_up_log(struct vm *vm, const struct kvm_userspace_memory_region *region)
+/* A slot that could not become what it should is what it was. */
+static void take_back(struct vm *vm, uint32_t id, const struct change *change)
 {
-	struct kvm_userspace_memory_region quiet = *region;
-	bool log;
+	struct memory_private *p = vm->memory.private;
+	const struct slot *slot;
+	atomic_ulong *dirty;
 
-	quiet.flags &= ~KVM_MEM_LOG_DIRTY_PAGES;
 	memory_lock(vm);
-	set_region(vm, &quiet, &log);
+	slot = slots_by_id(slots_now(p), id);
+	dirty = slot->dirty;
+	if (!slots_replace(p, slot, change->before.pages ? &change->before : NULL) && dirty)
+		slots_retire(p, dirty);
+	memory_ask(p);
 	memory_unlock(vm);
+}
+
+/* What cannot wait for the next KVM_RUN of a live VM. */
+static int at_once(struct vm *vm, uint32_t id, const struct change *change)
+{
+	int rc = 0;
+
+	/* From now on the VMM may write to the memory of the slot, from any thread: it is put under
+	 * the guest's frames while the VMM is still with us. */
+	if (change->created) {
+		memory_lock(vm);
+		rc = memory_back_slot(vm->memory.private, id);
+		memory_unlock(vm);
+	}
+	/* And no write of the guest may go unseen. */
+	if (!rc && change->log)
+		rc = flush_now(vm);
+	return rc;
 }
 
 long memory_set_user_region(struct vm *vm, struct kvm_userspace_memory_region *region)
 {
+	struct change change = {0};
 	int rc = check_region(region);
-	bool log;
 
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&vm->lock);
 	memory_lock(vm);
-	rc = set_region(vm, region, &log);
+	rc = vm->memory.private ? set_region(vm->memory.private, region, &change) : -EIO;
 	memory_unlock(vm);
-	/* From its return on, no write may go unseen: that cannot wait for the next KVM_RUN. */
-	if (!rc && log && vm_live(vm)) {
-		rc = flush_now(vm);
+	if (change.any && vm_live(vm)) {
+		rc = at_once(vm, region->slot, &change);
 		if (rc)
-			give_up_log(vm, region);
+			take_back(vm, region->slot, &change);
 	}
 	pthread_mutex_unlock(&vm->lock);
 	return rc;

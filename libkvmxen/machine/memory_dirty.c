@@ -22,9 +22,11 @@ static size_t map_words(uint64_t pages)
 	return (pages + WORD_BITS - 1) / WORD_BITS;
 }
 
-atomic_ulong *dirty_map(uint64_t pages)
+int dirty_begin(struct memory_private *p, struct slot *slot)
 {
-	return calloc(map_words(pages), sizeof(atomic_ulong));
+	slot->dirty = calloc(map_words(slot->pages), sizeof(atomic_ulong));
+	slot->log = ++p->log.logs;
+	return slot->dirty ? 0 : -ENOMEM;
 }
 
 static void mark(atomic_ulong *map, uint64_t page)
@@ -83,8 +85,7 @@ static atomic_ulong *map_of(struct memory_private *p, const struct logged *logge
 {
 	const struct slot *slot = slots_by_id(slots_now(p), logged->id);
 
-	return slot && slot->dirty == logged->dirty && slot->pages == logged->pages ? slot->dirty
-										    : NULL;
+	return slot && slot->dirty && slot->log == logged->log ? slot->dirty : NULL;
 }
 
 /* The frames that Xen's bitmap has to reach: from *first, so many. */
@@ -168,7 +169,7 @@ static int list(struct memory_private *p, struct dirty_log *log)
 		if (memory_grow(&log->logged, log->count, &log->room, sizeof(*log->logged)))
 			return -ENOMEM;
 		log->logged[log->count++] =
-			(struct logged){slot->id, slot->gfn, slot->pages, slot->dirty};
+			(struct logged){slot->id, slot->gfn, slot->pages, slot->log};
 	}
 	return 0;
 }
@@ -201,7 +202,7 @@ int dirty_start(struct memory_private *p, enum log_mode wanted)
 void dirty_forget(struct memory_private *p)
 {
 	free(p->log.logged);
-	p->log = (struct dirty_log){0};
+	p->log = (struct dirty_log){.logs = p->log.logs};
 }
 
 /* --- what the library writes itself --- */

@@ -347,6 +347,43 @@ static int back_all(struct memory_private *p, const struct plan *plan)
 	return rc;
 }
 
+/* Is any frame of ours at [gfn, gfn + n)? */
+static bool is_taken(const struct memory_private *p, uint64_t gfn, uint64_t n)
+{
+	for (size_t i = 0; i < p->chunk_count; i++) {
+		const struct chunk *chunk = p->chunks[i];
+		uint32_t step = chunk->frames ? 1 : chunk->pages;
+
+		for (uint32_t j = 0; j < chunk->pages; j += step) {
+			uint64_t at = frame_gfn(chunk_frame(chunk, j));
+
+			if (at < gfn + n && gfn < at + step)
+				return true;
+		}
+	}
+	for (size_t i = 0; i < p->alias_count; i++)
+		if (p->alias[i].gfn < gfn + n && gfn < p->alias[i].gfn + p->alias[i].pages)
+			return true;
+	return false;
+}
+
+int memory_back_slot(struct memory_private *p, uint32_t id)
+{
+	struct plan plan;
+	int rc = plan_make(&plan, slots_now(p), p->vm->interrupts.irqchip);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < plan.owners && !rc; i++)
+		if (plan.owner[i].id == id && !is_taken(p, plan.owner[i].gfn, plan.owner[i].pages))
+			plan.owner[kept++] = plan.owner[i];
+	if (rc)
+		return rc;
+	plan.owners = kept;
+	rc = back_all(p, &plan);
+	plan_free(&plan);
+	return rc;
+}
+
 /* --- all of it --- */
 
 static int difference(struct memory_private *p, const struct plan *plan, enum mem_type readonly,

@@ -35,17 +35,22 @@ static int put(struct want **array, size_t *count, size_t *room, const struct wa
 	return 0;
 }
 
-static bool owns_before(const struct want *a, const struct want *b)
-{
-	bool a_readonly = a->flags & KVM_MEM_READONLY, b_readonly = b->flags & KVM_MEM_READONLY;
-
-	return a_readonly != b_readonly ? b_readonly : a->id < b->id;
-}
-
 /* The processor starts in it, so it must be there to be executed. */
 static bool holds_reset_vector(const struct want *want)
 {
 	return want->gfn <= RESET_VECTOR_GFN && want->gfn + want->pages > RESET_VECTOR_GFN;
+}
+
+/* What may be written comes first; of such, what is more than the place to start from. */
+static bool owns_before(const struct want *a, const struct want *b)
+{
+	bool a_readonly = a->flags & KVM_MEM_READONLY, b_readonly = b->flags & KVM_MEM_READONLY;
+
+	if (a_readonly != b_readonly)
+		return b_readonly;
+	if (!a_readonly && holds_reset_vector(a) != holds_reset_vector(b))
+		return holds_reset_vector(b);
+	return a->id < b->id;
 }
 
 /* [from, to) of the host pages, which the same ones of the n wants cover everywhere. */

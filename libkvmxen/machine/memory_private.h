@@ -43,8 +43,10 @@ struct slot {
 	uint32_t id, flags; /* KVM_MEM_*, SLOT_EXECUTED */
 	uint64_t gfn, pages;
 	uintptr_t hva;
-	atomic_ulong
-		*dirty; /* with KVM_MEM_LOG_DIRTY_PAGES: a bit for each page, see memory_dirty.c */
+	/* With KVM_MEM_LOG_DIRTY_PAGES, see memory_dirty.c: a bit for each page, and which log it
+	 * is of all that there ever were. */
+	atomic_ulong *dirty;
+	uint64_t log;
 };
 
 /* An immutable table, sorted by gfn. */
@@ -239,19 +241,19 @@ enum log_mode { LOG_NONE, LOG_RANGE, LOG_ALL };
 /* A slot that is logged, and where it was at the last flush: that is what Xen's log is about. */
 struct logged {
 	uint32_t id;
-	uint64_t gfn, pages;
-	atomic_ulong *dirty;
+	uint64_t gfn, pages, log;
 };
 
 struct dirty_log {
 	enum log_mode mode;
 	struct logged *logged;
 	size_t count, room;
+	uint64_t logs;          /* begun so far */
 	uint64_t range_refused; /* Xen would not log a range of so many pages or more */
 };
 
-/* A new, clean map for so many pages, or NULL. */
-atomic_ulong *dirty_map(uint64_t pages);
+/* Begins a log for the slot. 0 or -ENOMEM. */
+int dirty_begin(struct memory_private *p, struct slot *slot);
 /* The mode that the slots as they are now ask for. */
 enum log_mode dirty_wanted(struct memory_private *p);
 /* The type of pages that the guest may not write. Xen does not log everything while pages exist
@@ -311,6 +313,8 @@ void memory_ask(struct memory_private *p);
 void memory_look_again(struct memory_private *p);
 /* memory_flush.c */
 int memory_flush_locked(struct memory_private *p);
+/* Backs what is new in a slot, where nothing is in its way: while the guest runs. */
+int memory_back_slot(struct memory_private *p, uint32_t id);
 
 /* memory_intercept.c: the list of all memories in this process that have frames somewhere. */
 void memory_enlist(struct memory_private *p);

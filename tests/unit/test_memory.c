@@ -179,15 +179,19 @@ static void content_is_kept_and_shared(void)
 		{3 * PAGE, 2 * MB - PAGE, 4 * GB - 2 * PAGE},
 	};
 
-	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
-		size_t size = shapes[i].size;
+	for (size_t j = 0; j < 2 * sizeof(shapes) / sizeof(*shapes); j++) {
+		size_t i = j / 2, size = shapes[i].size;
 		char *memory = vmm_memory(size, shapes[i].offset);
 
 		paint(memory, size);
-		space_start(s);
+		space_new(s);
+		if (j % 2)
+			CU_ASSERT_EQUAL_FATAL(space_live(s), 0);
 		CU_ASSERT_EQUAL(slot_set(s, 0, 0, shapes[i].gpa, size, memory), 0);
 		CU_ASSERT(atomic_load(&s->vm.memory.changed));
 		CU_ASSERT(atomic_load(&s->vm.work) & VM_WORK_MEMORY);
+		/* of a live VM at once: the VMM may write to it at any time from now on */
+		CU_ASSERT(j % 2 ? guest_sees(s, shapes[i].gpa, memory, size) : !space_live(s));
 		CU_ASSERT_EQUAL(flush(s), 0);
 		CU_ASSERT(!atomic_load(&s->vm.memory.changed));
 		for (size_t at = 0; at < size; at += PAGE)
@@ -228,8 +232,8 @@ static void small_frames_do_where_large_ones_are_gone(void)
 
 	paint(memory, 8 * MB);
 	space_start(s);
-	CU_ASSERT_EQUAL(slot_set(s, 0, 0, 0, 8 * MB, memory), 0);
 	fake_fail("mem_populate", ENOMEM);
+	CU_ASSERT_EQUAL(slot_set(s, 0, 0, 0, 8 * MB, memory), 0);
 	CU_ASSERT_EQUAL(flush(s), 0);
 	CU_ASSERT(fake_failed());
 	CU_ASSERT(guest_sees(s, 0, memory, 8 * MB));
@@ -240,22 +244,31 @@ static void small_frames_do_where_large_ones_are_gone(void)
 static void a_host_without_memory_is_an_error(void)
 {
 	char *memory = vmm_memory(8 * MB, 0);
+	long rc;
 
 	paint(memory, 8 * MB);
-	space_start(s);
-	fake_host_frames(1024);
-	CU_ASSERT_EQUAL(slot_set(s, 0, 0, 0, 8 * MB, memory), 0);
-	quiet_begin();
-	CU_ASSERT_EQUAL(flush(s), -ENOMEM);
-	quiet_end();
-	CU_ASSERT(atomic_load(&s->vm.memory.changed));
-	CU_ASSERT(guest_sees_nothing(s, 0, 8 * MB));
-	for (size_t at = 0; at < 8 * MB; at += PAGE)
-		CU_ASSERT(is_painted(memory + at, memory + at));
-	fake_host_frames(1 << 20);
-	CU_ASSERT_EQUAL(flush(s), 0);
-	CU_ASSERT(guest_sees(s, 0, memory, 8 * MB));
-	space_free(s);
+	for (int live = 0; live < 2; live++) {
+		space_new(s);
+		if (!live)
+			CU_ASSERT_EQUAL(slot_set(s, 0, 0, 0, 8 * MB, memory), 0);
+		CU_ASSERT_EQUAL_FATAL(space_live(s), 0);
+		fake_host_frames(1024);
+		quiet_begin();
+		rc = live ? slot_set(s, 0, 0, 0, 8 * MB, memory) : flush(s);
+		CU_ASSERT_EQUAL(rc, -ENOMEM);
+		quiet_end();
+		CU_ASSERT(atomic_load(&s->vm.memory.changed));
+		/* what was put there before it failed goes with the next flush */
+		CU_ASSERT(!live || !flush(s));
+		CU_ASSERT(!live || guest_sees_nothing(s, 0, 8 * MB));
+		for (size_t at = 0; at < 8 * MB; at += PAGE)
+			CU_ASSERT(is_painted(memory + at, memory + at));
+		fake_host_frames(1 << 20);
+		CU_ASSERT_EQUAL(flush(s), 0);
+		CU_ASSERT(live ? guest_sees_nothing(s, 0, 8 * MB)
+			       : guest_sees(s, 0, memory, 8 * MB));
+		space_free(s);
+	}
 	munmap(memory, 8 * MB);
 }
 
@@ -603,6 +616,28 @@ static void the_writable_slot_has_the_page(void)
 	munmap(memory, MB);
 }
 
+/* A BIOS in writable memory: the guest starts at its end, and writes to it below 1 MiB. */
+static void the_reset_vector_is_memory_all_the_same(void)
+{
+	char *bios = vmm_memory(64 * KB, 0);
+
+	paint(bios, 64 * KB);
+	for (int i = 0; i < 2; i++) {
+		space_start(s);
+		CU_ASSERT_EQUAL(slot_set(s, i, 0, 4 * GB - 64 * KB, 64 * KB, bios), 0);
+		CU_ASSERT_EQUAL(slot_set(s, !i, 0, MB - 64 * KB, 64 * KB, bios), 0);
+		CU_ASSERT_EQUAL(flush(s), 0);
+		CU_ASSERT(guest_sees(s, 4 * GB - 64 * KB, bios, 64 * KB));
+		CU_ASSERT(guest_sees(s, MB - 64 * KB, bios, 64 * KB));
+		CU_ASSERT_EQUAL(fake_mem_type(s->vm.domid, 0xfffff), MEM_RAM_RO);
+		CU_ASSERT_EQUAL(fake_mem_type(s->vm.domid, 0xff), MEM_RAM_RW);
+		CU_ASSERT(fake_ram_write(s->vm.domid, MB - PAGE, "shadow", 7));
+		CU_ASSERT_STRING_EQUAL(bios + 64 * KB - PAGE, "shadow");
+		space_free(s);
+	}
+	munmap(bios, 64 * KB);
+}
+
 static void a_second_writable_slot_is_served_by_us(void)
 {
 	char *memory = vmm_memory(MB, 0);
@@ -904,8 +939,9 @@ static void a_running_guest_sees_changes_soon(void)
 	paint(memory, MB);
 	space_start(s);
 	CU_ASSERT_EQUAL(slot_set(s, 0, 0, 0, MB, memory), 0);
+	CU_ASSERT_EQUAL(slot_set(s, 0, 0, 4 * MB, MB, memory), 0);
 	usleep(20000);
-	CU_ASSERT(guest_sees_nothing(s, 0, MB));
+	CU_ASSERT(guest_sees_nothing(s, 4 * MB, MB));
 	atomic_store(&s->vcpu.in_run, true);
 	CU_ASSERT_EQUAL(slot_set(s, 0, 0, 2 * MB, MB, memory), 0);
 	CU_ASSERT(RIG_WAIT(guest_sees(s, 2 * MB, memory, MB)));
@@ -1259,6 +1295,8 @@ void register_memory_suite(void)
 	static CU_TestInfo aliases[] = {
 		{"a read-only alias is a copy", a_readonly_alias_is_a_copy},
 		{"the writable slot has the page", the_writable_slot_has_the_page},
+		{"the reset vector is memory all the same",
+		 the_reset_vector_is_memory_all_the_same},
 		{"a second writable slot is served by us", a_second_writable_slot_is_served_by_us},
 		{"a slot without memory is not served", a_slot_without_memory_is_not_served},
 		CU_TEST_INFO_NULL,

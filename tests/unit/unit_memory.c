@@ -21,7 +21,8 @@
  * new ones in its place for the halves of the old: it shall look in time. */
 static struct device_ops ops;
 static struct device device = {&ops};
-static enum { NOT_REPLACED, REPLACED, REPLACING } replaced;
+enum { NOT_REPLACED, REPLACED, REPLACING };
+static atomic_int replaced;
 
 static int map(struct device *dev, uint16_t domid, void *addr, int prot, size_t n,
 	       const uint64_t *gfns, void **out)
