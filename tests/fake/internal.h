@@ -383,7 +383,6 @@ struct domain {
 	bool creation_finished;
 	bool shutting_down, shut_down;
 	unsigned shutdown_reason;
-	unsigned latched_reason;
 	struct port *suspend_port;
 
 	uint64_t max_pages, pages;
@@ -402,7 +401,7 @@ struct domain {
 	struct port *ports[MAX_PORTS];
 
 	uint64_t params[64];
-	uint32_t tsc_khz, sync_khz;
+	uint32_t tsc_khz;
 	uint64_t sync_tsc;
 	uint32_t cf8; /* the PCI configuration address, latched by Xen */
 	struct control_cpuid policy[128];
