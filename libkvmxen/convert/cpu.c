@@ -99,7 +99,6 @@ enum event_type {
 };
 #define VECTOR_NMI 2
 
-#define CR0_PG (1u << 31)
 #define CR0_ET (1u << 4)
 /* PE MP EM TS ET NE, WP, AM, NW CD PG: Xen refuses a CR0 with others, hardware ignores them. */
 #define CR0_KNOWN 0xe005003full

@@ -552,7 +552,8 @@ static void cpu_msr_zeroes_are_said_only_where_needed(void)
 	vcpu_state_reset(&s, 0, true, true);
 	CU_ASSERT_EQUAL(cpu_msr_record_from_state(body, sizeof body, &s), 0);
 	s.msrs[MSR_ROW_SPEC_CTRL] = 1;
-	CU_ASSERT_EQUAL(cpu_msr_record_from_state(body, sizeof body, &s), 24);
+	CU_ASSERT_EQUAL(cpu_msr_record_from_state(body, 23, &s), 0);
+	CU_ASSERT_EQUAL(cpu_msr_record_from_state(body, 24, &s), 24);
 	record = malloc(MSR_ROOM);
 	memcpy(record, body, MSR_ROOM);
 	CU_ASSERT(record->count == 1 && record->msr[0].index == 0x48 && record->msr[0].val == 1);

@@ -185,6 +185,9 @@ static void policy_names_every_leaf_of_xens(void)
 	CU_ASSERT_EQUAL(in_policy(out, n, 0, FLAT)->eax, 0xd);
 	CU_ASSERT_EQUAL(in_policy(out, n, 7, 0)->eax, 1);
 	CU_ASSERT_EQUAL(in_policy(out, n, 0x80000000, FLAT)->eax, 0x8000000a);
+	/* A host that does not say sets no limit. */
+	cpuid_policy_limit(out, n, NULL, 0);
+	CU_ASSERT_EQUAL(in_policy(out, n, 7, 0)->eax, 1);
 
 	n = count - 1;
 	CU_ASSERT_EQUAL(cpuid_policy(in, ARRAY_SIZE(in), out, &n), -E2BIG);
@@ -348,6 +351,15 @@ static void tables_are_compared_by_what_the_guest_sees(void)
 static void what_a_table_does_not_say_has_a_default(void)
 {
 	static const struct kvm_cpuid_entry2 limit = {.function = 0x80000000, .eax = 0x80000008};
+	struct kvm_cpuid_entry2 xsave[] = {
+		{.function = 1},
+		{.function = 0xd, .flags = INDEXED, .eax = 7, .edx = 0x40000000},
+	};
+
+	CU_ASSERT_EQUAL(cpuid_xcr0(xsave, 2), 0);
+	xsave[0].ecx = 1u << 26;
+	CU_ASSERT_EQUAL(cpuid_xcr0(xsave, 2), 0x4000000000000007);
+	CU_ASSERT_EQUAL(cpuid_xcr0(xsave, 1), 0);
 
 	CU_ASSERT_EQUAL(cpuid_physical_bits(NULL, 0), 36);
 	CU_ASSERT_EQUAL(cpuid_physical_bits(&limit, 1), 36);

@@ -40,6 +40,7 @@ static void fresh(void)
 static void every_number_has_one_row(void)
 {
 	for (int row = 0; row < MSR_TABLE_SIZE; row++) {
+		CU_ASSERT_NOT_EQUAL(msr_table[row].number, 0);
 		CU_ASSERT_EQUAL(msr_row(msr_table[row].number), row);
 		CU_ASSERT_PTR_NOT_NULL(msr_table[row].name);
 	}
@@ -191,6 +192,24 @@ static void reads_and_writes_as_kvm_has_them(void)
 		{0xda0, 0, true, true},
 		{0x802, 0, false, false},
 		{0xdeadbeef, 0, false, false},
+		{0x1, 0, true, false},
+		{0x2, 0, false, false},
+		{0xc0, 0, false, false},
+		{0xc2, 7, true, true},
+		{0xc3, 0, false, false},
+		{0x187, 7, true, true},
+		{0x1da, 0, false, false},
+		{0x1de, 0, true, false},
+		{0x1df, 0, false, false},
+		{0x27f, 0, false, false},
+		{0x2a0, 0, false, false},
+		{0xc0010007, 7, true, true},
+		{0xc0010008, 0, false, false},
+		{0xc0010113, 0, true, false},
+		{0xc0010114, 0, false, false},
+		{0xc0010015, 1 << 18, true, true},
+		{0xc0010015, 1 << 24, true, true},
+		{0xc0010015, 1 << 12, true, false},
 		{0xdeadbeef, 5, false, false},
 		{0x0, 0, true, false},
 		{0x280, 0, true, true},
@@ -276,7 +295,8 @@ static void banks_end_with_mcg_cap(void)
 	fresh();
 	state.msrs[MSR_ROW_MCG_CAP] = 10 | 1 << 8;
 	CU_ASSERT_EQUAL(get(0x400 + 4 * 9 + 3, &value), 0);
-	CU_ASSERT_EQUAL(get(0x400 + 4 * 10, &value), -EINVAL);
+	for (uint32_t number = 0x400 + 4 * 10; number <= 0x47f; number++)
+		CU_ASSERT_EQUAL(get(number, &value), -EINVAL);
 	CU_ASSERT_EQUAL(set(0x400 + 4 * 10, 0), -EINVAL);
 	CU_ASSERT_EQUAL(set(0x17b, ~0ull), 0);
 	CU_ASSERT_EQUAL(set(0x17b, 1), -EINVAL);

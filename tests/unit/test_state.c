@@ -45,6 +45,7 @@ static void registers_at_reset(void)
 	CU_ASSERT(s->ss.type == 3 && s->ss.s && s->ss.present);
 	CU_ASSERT(s->tr.type == 0xb && s->tr.limit == 0xffff && s->tr.present && !s->tr.s);
 	CU_ASSERT(s->ldt.type == 2 && s->ldt.limit == 0xffff && s->ldt.present);
+	CU_ASSERT(s->es.present == 1 && s->fs.s == 1 && s->gs.limit == 0xffff && !s->es.unusable);
 	CU_ASSERT(s->gdt.base == 0 && s->gdt.limit == 0xffff && s->idt.limit == 0xffff);
 	CU_ASSERT_EQUAL(state.xcr0, 1);
 	CU_ASSERT_EQUAL(state.xsave.region[0], 0x37f);
@@ -125,6 +126,15 @@ static void cr8_and_tpr_are_one(void)
 	sregs.cr8 = 15;
 	vcpu_state_set_sregs(&state, &sregs);
 	CU_ASSERT_EQUAL(state.sregs.cr8, 15);
+	CU_ASSERT_EQUAL(lapic(STATE_LAPIC_TPR), 0);
+	/* The guest's own write of TPR has bits below those of CR8, which a VMM must not clear. */
+	vcpu_state_reset(&state, 0, true, true);
+	vcpu_state_lapic_set(&state, STATE_LAPIC_TPR, 0x35);
+	state.sregs.cr8 = 3;
+	sregs = state.sregs;
+	vcpu_state_set_sregs(&state, &sregs);
+	CU_ASSERT_EQUAL(lapic(STATE_LAPIC_TPR), 0x35);
+	vcpu_state_reset(&state, 0, true, false);
 	CU_ASSERT_FALSE(vcpu_state_has_lapic(&state));
 }
 
@@ -140,6 +150,13 @@ static void priority_follows_tpr_and_service(void)
 	vcpu_state_lapic_set(&state, STATE_LAPIC_TPR, 0x6f);
 	vcpu_state_lapic_derive(&state);
 	CU_ASSERT_EQUAL(lapic(STATE_LAPIC_PPR), 0x6f);
+	vcpu_state_lapic_set(&state, STATE_LAPIC_ISR + 0x70, 1u << 31);
+	vcpu_state_lapic_derive(&state);
+	CU_ASSERT_EQUAL(lapic(STATE_LAPIC_PPR), 0xf0);
+	/* A timer that is not armed counts nothing. */
+	vcpu_state_lapic_set(&state, STATE_LAPIC_TMCCT, 5);
+	vcpu_state_lapic_derive(&state);
+	CU_ASSERT_EQUAL(lapic(STATE_LAPIC_TMCCT), 0);
 }
 
 static void a_bit_of_the_bitmap_is_an_interrupt(void)
@@ -148,6 +165,7 @@ static void a_bit_of_the_bitmap_is_an_interrupt(void)
 	struct kvm_sregs sregs;
 
 	vcpu_state_reset(&state, 0, true, false);
+	state.dirty = 0;
 	sregs = state.sregs;
 	sregs.interrupt_bitmap[0] = 0x300000000;
 	vcpu_state_set_sregs(&state, &sregs);
@@ -174,7 +192,9 @@ static void events_keep_what_the_flags_do_not_name(void)
 	set.interrupt.shadow = 2;
 	set.nmi.pending = 2;
 	set.nmi.masked = 1;
+	state.dirty = 0;
 	vcpu_state_set_events(&state, &set);
+	CU_ASSERT_EQUAL(state.dirty, STATE_EVENTS);
 	memset(&set, 0, sizeof set);
 	set.flags = KVM_VCPUEVENT_VALID_SIPI_VECTOR;
 	set.sipi_vector = 9;
@@ -324,6 +344,17 @@ static void cr4_follows_cpuid(void)
 	};
 
 	vcpu_state_reset(&state, 0, true, false);
+	for (unsigned bit = 0; bit < 64; bit++) {
+		struct kvm_cpuid_entry2 nothing = {.function = 1};
+		struct kvm_sregs sregs = state.sregs;
+		bool feature = false;
+
+		for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+			feature |= cases[i].bit == 1ull << bit;
+		sregs.cr4 = 1ull << bit;
+		CU_ASSERT_EQUAL(sregs_check(&sregs, NULL, 0), bit < 11 || feature ? 0 : -EINVAL);
+		CU_ASSERT_EQUAL(sregs_check(&sregs, &nothing, 1), bit < 11 ? 0 : -EINVAL);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct kvm_cpuid_entry2 entry = {.function = cases[i].leaf};
 		struct kvm_sregs sregs = state.sregs;
@@ -396,8 +427,11 @@ static void xsave_header_is_checked(void)
 	memset(&xsave, 0, sizeof xsave);
 	xsave.region[6] = 0xffffffff; /* MXCSR: nothing uses it */
 	CU_ASSERT_EQUAL(xsave_check(&xsave, 7), 0);
+	for (header[0] = 1; header[0] <= 7; header[0]++)
+		CU_ASSERT_EQUAL(xsave_check(&xsave, 7), -EINVAL);
+	header[0] = 0x200;
+	CU_ASSERT_EQUAL(xsave_check(&xsave, 0x207), 0);
 	header[0] = 1;
-	CU_ASSERT_EQUAL(xsave_check(&xsave, 7), -EINVAL);
 	xsave.region[6] = 0xffff;
 	CU_ASSERT_EQUAL(xsave_check(&xsave, 7), 0);
 	header[0] = 7;
