@@ -14,6 +14,7 @@
 
 #include <xen/sched.h>
 
+#include "libkvmxen/convert/convert.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/exit.h"
 #include "libkvmxen/machine/load.h"
@@ -23,8 +24,9 @@
 /* Waiting without an event: how soon, and at the latest how often, Xen is asked what the vcpu is
  * doing. Only an idle wait pays for it; it finds HLT without an irqchip, triple faults and a domain
  * that somebody destroyed. */
-#define IDLE_FIRST_MS 1
-#define IDLE_LAST_MS  256
+#define IDLE_FIRST_MS         32
+#define IDLE_FIRST_NO_IRQCHIP 1 /* HLT is an exit then, and found no sooner than by asking */
+#define IDLE_LAST_MS          512
 
 struct run {
 	struct vcpu *vcpu;
@@ -234,14 +236,20 @@ static int take_request(struct run *r, long *rc)
 static long look_executed(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
+	const struct control_ops *ops = vm->xen.ctl->ops;
 	struct kvm_translation translation = {0};
+	struct hvm_hw_cpu cpu;
 	long rc;
 
-	/* The state read here is of a running vcpu: it must not be kept. */
-	rc = load_read(vcpu, STATE_REGS | STATE_SREGS);
+	/* One record, and of a running vcpu: it must not be kept. */
+	rc = ops->context_get_one(vm->xen.ctl, vm->domid, HVM_SAVE_CODE(CPU), vcpu->index, &cpu,
+				  sizeof cpu);
+	if (rc < 0)
+		return 0; /* down by now */
+	cpu_record_to_state(&vcpu->state, &cpu);
+	vcpu->state.known = STATE_SREGS;
 	translation.linear_address = vcpu->state.sregs.cs.base + vcpu->state.regs.rip;
-	if (rc == 0)
-		rc = vcpu_translate(vcpu, &translation);
+	rc = vcpu_translate(vcpu, &translation);
 	vcpu->state.known = 0;
 	if (rc < 0)
 		return rc;
@@ -349,17 +357,22 @@ static void wait_event(struct run *r, int sigfd)
 		r->idle_ms = -r->idle_ms; /* tells the loop to look */
 }
 
+static int idle_first(const struct vcpu *vcpu)
+{
+	return vcpu->vm->interrupts.irqchip ? IDLE_FIRST_MS : IDLE_FIRST_NO_IRQCHIP;
+}
+
 static long loop(struct run *r, int sigfd)
 {
 	struct vcpu *vcpu = r->vcpu;
 	long rc;
 
-	r->idle_ms = IDLE_FIRST_MS;
+	r->idle_ms = idle_first(vcpu);
 	for (;;) {
 		if (world_slot_state(vcpu) == STATE_IOREQ_READY) {
 			if (take_request(r, &rc))
 				return rc;
-			r->idle_ms = IDLE_FIRST_MS;
+			r->idle_ms = idle_first(vcpu);
 			continue;
 		}
 		if (r->stop) {
