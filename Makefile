@@ -69,6 +69,45 @@ install: all
 
 -include tests/unit/unit.mk tests/lab/xen/ops.mk tests/lab/programs/programs.mk
 
+# What the build and the tests need beyond a compiler; the lab installs what it needs itself.
+DEPS := gcc make pkg-config libxen-dev libcunit1-dev libc6-dev linux-libc-dev
+.PHONY: deps
+deps:
+	@dpkg -s $(DEPS) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends $(DEPS); }
+
+.PHONY: test lab-test demo
+test: deps
+	$(MAKE) all unit unit-asan ops programs
+	$(BUILD)/kvmxen caps >/dev/null
+	tests/lab/suite
+
+demo: deps
+	$(MAKE) all
+	tools/demo
+
+lab-test: all ops programs
+	tests/lab/suite
+
+# Every public header must compile alone; every source must be as the formatter leaves it.
+.PHONY: check-headers format check-format
+check-headers:
+	@for h in include/kvmxen/*.h; do echo "#include \"$$h\"" | $(CC) -std=c11 -Wall -Wextra -Werror -fsyntax-only -x c - || exit 1; done
+SOURCES = $(shell git ls-files '*.c' '*.h')
+format:
+	clang-format -i $(SOURCES)
+check-format:
+	clang-format --dry-run -Werror $(SOURCES)
+
+.PHONY: help
+help:
+	@echo 'make            the library, the shim, the command, the janitor'
+	@echo 'make demo       QEMU on KVM, on a real Xen in the lab'
+	@echo 'make test       unit suites (plain and under sanitizers), then the lab suite'
+	@echo 'make lab-test   the lab suite alone'
+	@echo 'make install    DESTDIR, PREFIX, LIBDIR'
+	@echo 'make format | check-format | check-headers | clean'
+
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/tsan $(BUILD)/tests $(BUILD)/kvmxen* $(BUILD)/libkvmxen*
