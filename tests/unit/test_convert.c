@@ -469,7 +469,7 @@ static void xsave_record_is_as_long_as_its_components(void)
 	} cases[] = {
 		{1, 0, 1, 576},          {3, 3, 3, 576},           {7, 7, 7, 832},
 		{1, 4, 7, 832},          {0xe7, 0x20, 0xe7, 2688}, {7, 0x40, 0xe7, 2688},
-		{0x207, 2, 0x207, 2696}, {1, 8, 0x19, 4096},
+		{0x207, 2, 0x207, 2696}, {1, 8, 0x19, 4096},       {1, 1ull << 12, 0x1001, 4096},
 	};
 	static uint8_t body[XSAVE_ROOM];
 	static struct vcpu_state s;

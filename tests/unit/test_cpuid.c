@@ -260,6 +260,7 @@ static void out_of_range_is_the_vendors_way(void)
 	/* Within the limit but missing: zero. */
 	expect(e, n, 5, 0, 0, 0, 0, 0);
 	expect(e, n, 0x80000005, 0, 0, 0, 0, 0);
+	expect(e, n, 6, 1, 0, 0, 0, 0);
 	/* A level that the topology does not have: its number and the x2APIC id. */
 	expect(e, n, 0xb, 7, 0, 0, 7, 3);
 
