@@ -132,16 +132,19 @@ uint64_t memory_pages(struct vm *vm)
 int memory_flush(struct vm *vm)
 {
 	struct memory_private *p;
+	bool again = false;
 	int rc = -EIO;
 
 	memory_lock(vm);
 	p = vm->memory.private;
-	if (p)
+	if (p) {
+		again = memory_expects(p);
 		rc = memory_flush_locked(p);
+	}
 	if (!rc) {
 		atomic_store(&vm->memory.changed, false);
 		atomic_fetch_and(&vm->work, ~VM_WORK_MEMORY);
-		if (memory_expects(p))
+		if (again)
 			memory_look_again(p);
 	}
 	memory_unlock(vm);

@@ -117,6 +117,7 @@ bool memory_expects(struct memory_private *p)
 	return any;
 }
 
+/* Is any of it in a slot? */
 static bool shows(struct memory_private *p, uintptr_t start, uintptr_t end)
 {
 	const struct slots *slots = slots_now(p);
@@ -139,6 +140,35 @@ static void expect_change(struct memory_private *p, uintptr_t start, uintptr_t e
 	p->expected_until = now_ms() + EXPECTED_MS;
 	memory_ask(p);
 	memory_look_again(p);
+}
+
+/* Fresh memory over all of [start, end), which slots show: the frames stay and are emptied. It is
+ * how a balloon gives memory back, page by page, which would break the mappings to pieces. */
+static bool empty(struct memory_private *p, uintptr_t start, uintptr_t end)
+{
+	struct vm *vm = p->vm;
+	bool done;
+
+	memory_lock(vm);
+	done = vm->memory.private == p && chunks_cover(p, start, end) && shows(p, start, end) &&
+	       !back_check(p, start, end) && chunks_cover(p, start, end);
+	if (done)
+		memset((void *)start, 0, end - start);
+	memory_unlock(vm);
+	return done;
+}
+
+static bool empty_in_any(uintptr_t start, uintptr_t end)
+{
+	struct memory_private *p, *next;
+	bool done = false;
+
+	for (p = take_next(NULL, start, end); p; p = next) {
+		done = empty(p, start, end);
+		next = done ? NULL : take_next(p, start, end);
+		let_go(p);
+	}
+	return done;
 }
 
 static int give_up(struct memory_private *p, uintptr_t start, uintptr_t end, bool keep, bool change)
@@ -334,8 +364,15 @@ bool memory_intercept(enum memory_call call, void *address, size_t length, int a
 			return false;
 		*result = 0;
 		return error ? fail(error, result) : true;
-	case MEMORY_MUNMAP:
 	case MEMORY_MMAP_FIXED:
+		if ((argument & (MAP_TYPE | MAP_ANONYMOUS | MAP_HUGETLB)) ==
+			    (MAP_PRIVATE | MAP_ANONYMOUS) &&
+		    empty_in_any(start, end)) {
+			*result = (long)start;
+			return true;
+		}
+		/* fallthrough */
+	case MEMORY_MUNMAP:
 	case MEMORY_MREMAP:
 		error = -give_up_all(start, end, call == MEMORY_MREMAP, true);
 		return error ? fail(error, result) : false;

@@ -101,7 +101,8 @@ void *vma_move_aside(uintptr_t hva, size_t length)
 
 	if (aside != MAP_FAILED || errno != EINVAL)
 		return aside;
-	/* Before Linux 5.13 for files, and for huge pages still, there is no such thing. */
+	/* Before Linux 5.13 for files, and for huge pages still, there is no such thing. Who uses
+	 * the memory now loses what he writes, as above, but does not die of it. */
 	aside = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (aside == MAP_FAILED)
 		return aside;
@@ -113,7 +114,7 @@ void *vma_move_aside(uintptr_t hva, size_t length)
 		errno = error;
 		return MAP_FAILED;
 	}
-	mmap((void *)hva, length, PROT_NONE,
+	mmap((void *)hva, length, PROT_READ | PROT_WRITE,
 	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	return aside;
 }
