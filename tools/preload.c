@@ -122,6 +122,25 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 	return NEXT(ioctl)(fd, request, argument);
 }
 
+/* KVM's descriptors are neither read nor written; ours stand on files that are. */
+EXPORT ssize_t read(int fd, void *buffer, size_t size)
+{
+	if (kvmxen_owns(fd)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return NEXT(read)(fd, buffer, size);
+}
+
+EXPORT ssize_t write(int fd, const void *buffer, size_t size)
+{
+	if (kvmxen_owns(fd)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return NEXT(write)(fd, buffer, size);
+}
+
 EXPORT int close(int fd)
 {
 	if (kvmxen_owns(fd)) {

@@ -107,16 +107,11 @@ enum event_type {
 #define RFLAGS_FIXED 0x2ull
 #define MXCSR_KNOWN  0xffffu
 
-#define FXSAVE_SIZE      512
-#define FXSAVE_FCW       0
-#define FXSAVE_X87_END   24 /* MXCSR and its mask follow */
-#define FXSAVE_MXCSR     24
-#define FXSAVE_REGISTERS 32
-#define FXSAVE_XMM       160
-#define FXSAVE_XMM_END   416
-#define FCW_RESET        0x40u /* what Xen gives a vcpu that has not touched its FPU */
-#define FCW_INIT         0x37fu
-#define MXCSR_INIT       0x1f80u
+#define FXSAVE_SIZE  512
+#define FXSAVE_FCW   0
+#define FXSAVE_MXCSR 24
+#define FCW_RESET    0x40u /* what Xen gives a vcpu that has not touched its FPU */
+#define MXCSR_INIT   0x1f80u
 static_assert(FXSAVE_SIZE == sizeof(((struct hvm_hw_cpu *)0)->fpu_regs), "FXSAVE image");
 static_assert(FXSAVE_SIZE == sizeof(((struct vcpu_guest_context *)0)->fpu_ctxt), "FXSAVE image");
 
@@ -232,20 +227,12 @@ static void event_to_state(struct vcpu_state *state, const struct hvm_hw_cpu *re
  * initial state, whatever the area holds. */
 static void fxsave_from_state(void *image, const struct vcpu_state *state)
 {
-	uint64_t bv = vcpu_state_xstate_bv(state);
-	char *to = image;
+	uint64_t components = vcpu_state_xstate_bv(state);
 
-	memcpy(to, state->xsave.region, FXSAVE_SIZE);
-	put32(to, FXSAVE_MXCSR, get32(to, FXSAVE_MXCSR) & MXCSR_KNOWN);
-	if (!(bv & STATE_XSTATE_FP)) {
-		memset(to, 0, FXSAVE_X87_END);
-		memset(to + FXSAVE_REGISTERS, 0, FXSAVE_XMM - FXSAVE_REGISTERS);
-		put32(to, FXSAVE_FCW, FCW_INIT);
-	}
-	if (!(bv & STATE_XSTATE_SSE)) {
-		memset(to + FXSAVE_XMM, 0, FXSAVE_XMM_END - FXSAVE_XMM);
-		put32(to, FXSAVE_MXCSR, MXCSR_INIT);
-	}
+	if (state->fpu_set)
+		components |= STATE_XSTATE_FP | STATE_XSTATE_SSE;
+	vcpu_state_fxsave(state, components, image);
+	put32(image, FXSAVE_MXCSR, get32(image, FXSAVE_MXCSR) & MXCSR_KNOWN);
 }
 
 static void fxsave_to_state(struct vcpu_state *state, const void *image, bool initialised)
@@ -259,6 +246,7 @@ static void fxsave_to_state(struct vcpu_state *state, const void *image, bool in
 		put32(to, FXSAVE_FCW, FCW_RESET);
 		put32(to, FXSAVE_MXCSR, MXCSR_INIT);
 	}
+	state->fpu_set = false;
 	vcpu_state_set_xstate_bv(state,
 				 vcpu_state_xstate_bv(state) | STATE_XSTATE_FP | STATE_XSTATE_SSE);
 }

@@ -81,6 +81,8 @@ size_t xsave_record_from_state(void *body, size_t size, const struct vcpu_state 
 	size_t area_length;
 	uint32_t mxcsr;
 
+	if (state->fpu_set)
+		bv |= STATE_XSTATE_FP | STATE_XSTATE_SSE;
 	memset(&record, 0, sizeof record);
 	record.xcr0 = close_over(state->xcr0);
 	record.xcr0_accum = close_over(record.xcr0 | bv);
@@ -113,4 +115,5 @@ void xsave_record_to_state(struct vcpu_state *state, const void *body, size_t le
 	/* Never compacted, and the rest of the header is reserved. */
 	memset((char *)state->xsave.region + XCOMP_OFFSET, 0, HEADER_SIZE - sizeof(uint64_t));
 	state->xcr0 = record.xcr0;
+	state->fpu_set = false;
 }

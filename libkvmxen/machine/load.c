@@ -42,8 +42,34 @@ static int get_one(struct vcpu *vcpu, uint16_t typecode, void *body, uint32_t le
 						 length);
 }
 
-/* A vcpu that is down has no CPU record. If it halted for good its registers are still to be had;
- * if it waits for SIPI, it is as INIT left it. */
+/* Xen gives no CPU record of a vcpu that is down. One that halted for good is brought up for the
+ * moment that it takes to read it, with the domain paused. */
+static int read_halted(struct vcpu *vcpu, struct vcpu_guest_context *context,
+		       struct vcpu_state *fresh)
+{
+	struct vm *vm = vcpu->vm;
+	const struct control_ops *ops = vm->xen.ctl->ops;
+	struct hvm_hw_cpu cpu;
+	int rc, back;
+
+	rc = ops->domain_pause(vm->xen.ctl, vm->domid);
+	if (rc < 0)
+		return rc;
+	context->flags |= VGCF_online;
+	rc = ops->vcpu_context_set(vm->xen.ctl, vm->domid, vcpu->index, context);
+	if (rc == 0) {
+		rc = get_one(vcpu, HVM_SAVE_CODE(CPU), &cpu, sizeof cpu);
+		if (rc == 0)
+			cpu_record_to_state(fresh, &cpu);
+		context->flags &= ~(uint64_t)VGCF_online;
+		back = ops->vcpu_context_set(vm->xen.ctl, vm->domid, vcpu->index, context);
+		rc = rc < 0 ? rc : back;
+	}
+	back = ops->domain_unpause(vm->xen.ctl, vm->domid);
+	return rc < 0 ? rc : back;
+}
+
+/* Halted for good, or waiting for SIPI: then it is as INIT left it. */
 static int read_down(struct vcpu *vcpu, struct vcpu_state *fresh)
 {
 	struct vm *vm = vcpu->vm;
@@ -54,18 +80,7 @@ static int read_down(struct vcpu *vcpu, struct vcpu_state *fresh)
 		return -ENOMEM;
 	rc = vm->xen.ctl->ops->vcpu_context_get(vm->xen.ctl, vm->domid, vcpu->index, context);
 	if (rc == 0) {
-		const struct cpu_user_regs *u = &context->user_regs;
-		struct kvm_regs *r = &fresh->regs;
-
-		r->rax = u->rax, r->rbx = u->rbx, r->rcx = u->rcx, r->rdx = u->rdx;
-		r->rsi = u->rsi, r->rdi = u->rdi, r->rsp = u->rsp, r->rbp = u->rbp;
-		r->r8 = u->r8, r->r9 = u->r9, r->r10 = u->r10, r->r11 = u->r11;
-		r->r12 = u->r12, r->r13 = u->r13, r->r14 = u->r14, r->r15 = u->r15;
-		r->rip = u->rip, r->rflags = u->rflags;
-		fresh->sregs.cr0 = context->ctrlreg[0];
-		fresh->sregs.cr2 = context->ctrlreg[2];
-		fresh->sregs.cr3 = context->ctrlreg[3];
-		fresh->sregs.cr4 = context->ctrlreg[4];
+		rc = read_halted(vcpu, context, fresh);
 		fresh->mp_state.mp_state = KVM_MP_STATE_HALTED;
 	} else if (rc == -ENODATA) {
 		fresh->mp_state.mp_state = KVM_MP_STATE_UNINITIALIZED;
@@ -205,6 +220,9 @@ int load_read(struct vcpu *vcpu, uint32_t parts)
 	}
 	if (rc == 0 && (parts & STATE_LAPIC))
 		rc = read_lapic(vcpu, fresh);
+	/* Without an in-kernel LAPIC KVM knows no halted vcpu: HLT was an exit. */
+	if (!vcpu->vm->interrupts.irqchip)
+		fresh->mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
 	if (rc == 0)
 		take(vcpu, fresh, parts);
 out:

@@ -303,6 +303,7 @@ static int look_idle(struct run *r, long *rc)
 	if (vm->interrupts.irqchip)
 		return 0;
 	/* Without an irqchip HLT is the VMM's business. */
+	vcpu->halted = true;
 	*rc = finish_exit(vcpu, VCPU_IDLE, KVM_EXIT_HLT);
 	return 1;
 }
@@ -419,6 +420,20 @@ static int resume(struct run *r, long *rc)
 	return 0;
 }
 
+/* Xen leaves HLT for an interrupt only. To go on without one, the vcpu is taken down and brought up
+ * again with the state that it has. */
+static long leave_halt(struct vcpu *vcpu)
+{
+	long rc = load_read(vcpu, STATE_ALL);
+
+	if (rc < 0)
+		return rc;
+	vcpu->halted = false;
+	vcpu->state.mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
+	vcpu->state.dirty |= STATE_MP | STATE_REGS;
+	return 0;
+}
+
 static long run_guest(struct run *r)
 {
 	struct vcpu *vcpu = r->vcpu;
@@ -429,6 +444,11 @@ static long run_guest(struct run *r)
 		return rc;
 	if (!vcpu->slot) {
 		rc = materialise(vcpu);
+		if (rc < 0)
+			return rc;
+	}
+	if (vcpu->halted) {
+		rc = leave_halt(vcpu);
 		if (rc < 0)
 			return rc;
 	}

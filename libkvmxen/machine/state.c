@@ -130,8 +130,39 @@ void vcpu_state_set_fpu(struct vcpu_state *state, const struct kvm_fpu *fpu)
 	image->dp = fpu->last_dp;
 	memcpy(image->st, fpu->fpr, sizeof fpu->fpr);
 	memcpy(image->xmm, fpu->xmm, sizeof fpu->xmm);
-	vcpu_state_set_xstate_bv(state,
-				 vcpu_state_xstate_bv(state) | STATE_XSTATE_FP | STATE_XSTATE_SSE);
+	/* KVM does not touch XSTATE_BV here. Before the first run, where it is zero, a processor
+	 * with XSAVE then loses in KVM what was set; it is kept, but KVM_GET_XSAVE shows the same.
+	 */
+	state->fpu_set = true;
+	state->dirty |= STATE_XSAVE;
+}
+
+void vcpu_state_fxsave(const struct vcpu_state *state, uint64_t components, void *image)
+{
+	struct fxsave *to = image;
+
+	memcpy(to, state->xsave.region, sizeof *to);
+	if (!(components & STATE_XSTATE_FP)) {
+		memset(to, 0, offsetof(struct fxsave, mxcsr));
+		memset(to->st, 0, sizeof to->st);
+		to->fcw = RESET_FCW;
+	}
+	if (!(components & STATE_XSTATE_SSE)) {
+		memset(to->xmm, 0, sizeof to->xmm);
+		to->mxcsr = RESET_MXCSR;
+	}
+}
+
+void vcpu_state_get_xsave(const struct vcpu_state *state, struct kvm_xsave *xsave)
+{
+	*xsave = state->xsave;
+	vcpu_state_fxsave(state, vcpu_state_xstate_bv(state), xsave->region);
+}
+
+void vcpu_state_set_xsave(struct vcpu_state *state, const struct kvm_xsave *xsave)
+{
+	state->xsave = *xsave;
+	state->fpu_set = false;
 	state->dirty |= STATE_XSAVE;
 }
 

@@ -43,6 +43,7 @@ struct vcpu_state {
 	struct kvm_mp_state mp_state;
 	struct kvm_lapic_state lapic;  /* xAPIC layout, KVM's timer frequency */
 	uint64_t msrs[MSR_TABLE_SIZE]; /* indexed by the row of msr_table */
+	bool fpu_set; /* by KVM_SET_FPU: counts, though xsave's XSTATE_BV may not say so */
 };
 
 /* Bits of EFER that Xen may take: system calls, long mode enabled and active, no execute, fast
@@ -99,10 +100,17 @@ void vcpu_state_set_sregs2(struct vcpu_state *state, const struct kvm_sregs2 *sr
  * instruction runs again. When setting, fields that the flags do not name stay. */
 void vcpu_state_get_events(const struct vcpu_state *state, struct kvm_vcpu_events *events);
 void vcpu_state_set_events(struct vcpu_state *state, const struct kvm_vcpu_events *events);
-/* KVM_GET_FPU and KVM_SET_FPU: the first 512 bytes of xsave. KVM reports no mxcsr and takes none.
- */
+/* KVM_GET_FPU and KVM_SET_FPU: the first 512 bytes of xsave as they are. KVM reports no mxcsr and
+ * takes none. */
 void vcpu_state_get_fpu(const struct vcpu_state *state, struct kvm_fpu *fpu);
 void vcpu_state_set_fpu(struct vcpu_state *state, const struct kvm_fpu *fpu);
+/* KVM_GET_XSAVE and KVM_SET_XSAVE: FPU and SSE registers that XSTATE_BV calls unused read as after
+ * a reset. */
+void vcpu_state_get_xsave(const struct vcpu_state *state, struct kvm_xsave *xsave);
+void vcpu_state_set_xsave(struct vcpu_state *state, const struct kvm_xsave *xsave);
+/* An FXSAVE image (512 bytes) of what the state holds, for these components; initial values for
+ * the others. */
+void vcpu_state_fxsave(const struct vcpu_state *state, uint64_t components, void *image);
 /* XSTATE_BV, the components in use, of the xsave area. */
 uint64_t vcpu_state_xstate_bv(const struct vcpu_state *state);
 void vcpu_state_set_xstate_bv(struct vcpu_state *state, uint64_t bv);

@@ -49,6 +49,13 @@ static bool equal(const void *a, const void *b, size_t length)
 	return true;
 }
 
+/* Any bytes; a bool must be one. */
+static void fill_state(struct vcpu_state *state)
+{
+	fill(state, sizeof *state);
+	state->fpu_set = false;
+}
+
 static int start(void)
 {
 	seed = 0x9e3779b97f4a7c15;
@@ -114,7 +121,7 @@ static void random_state(struct vcpu_state *s)
 					  &s->sregs.gs, &s->sregs.ss, &s->sregs.tr, &s->sregs.ldt};
 	bool is_long = rnd() & 1;
 
-	fill(s, sizeof *s);
+	fill_state(s);
 	for (size_t i = 0; i < ARRAY_SIZE(segments); i++)
 		*segments[i] = random_segment();
 	memset(s->sregs.gdt.padding, 0, sizeof s->sregs.gdt.padding);
@@ -179,9 +186,9 @@ static void cpu_state_survives(void)
 		cpu_record_to_state(&out, &record);
 		other.msrs[MSR_ROW_TSC] = record.tsc;
 		keep_beside_cpu(&in, &other);
-		CU_ASSERT_TRUE(equal(&in, &out, offsetof(struct vcpu_state, lapic)));
-		CU_ASSERT_TRUE(equal(&in.lapic, &out.lapic, sizeof in.lapic));
-		CU_ASSERT_TRUE(equal(in.msrs, out.msrs, sizeof in.msrs));
+		CU_ASSERT_TRUE_FATAL(equal(&in, &out, offsetof(struct vcpu_state, lapic)));
+		CU_ASSERT_TRUE_FATAL(equal(&in.lapic, &out.lapic, sizeof in.lapic));
+		CU_ASSERT_TRUE_FATAL(equal(in.msrs, out.msrs, sizeof in.msrs));
 	}
 }
 
@@ -202,14 +209,14 @@ static void cpu_record_survives(void)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		random_cpu_record(&in);
-		fill(&s, sizeof s);
+		fill_state(&s);
 		cpu_record_to_state(&s, &in);
 		fill(&out, sizeof out);
 		cpu_record_from_state(&out, &s);
 		CU_ASSERT_EQUAL(s.msrs[MSR_ROW_TSC], in.tsc);
 		out.tsc = in.tsc;
 		out.msr_flags = in.msr_flags; /* obsolete: whatever the base has */
-		CU_ASSERT_TRUE(equal(&in, &out, sizeof in));
+		CU_ASSERT_TRUE_FATAL(equal(&in, &out, sizeof in));
 	}
 }
 
@@ -249,7 +256,7 @@ static void no_state_that_kvm_takes_makes_a_bad_record(void)
 	int taken = 0;
 
 	for (int i = 0; i < 50 * ROUNDS; i++) {
-		fill(&s, sizeof s);
+		fill_state(&s);
 		s.sregs.cr0 &= 0xffffffff;
 		s.sregs.cr4 &= 0x7ff;
 		s.sregs.apic_base = 0xfee00900;
@@ -366,6 +373,14 @@ static void unused_components_are_initial(void)
 	vcpu_state_set_xstate_bv(&s, STATE_XSTATE_FP);
 	cpu_record_from_state(&r, &s);
 	CU_ASSERT_EQUAL(memcmp(r.fpu_regs + 32, (char *)s.xsave.region + 32, 128), 0);
+	/* What KVM_SET_FPU wrote counts in any case, here and in CPU_XSAVE. */
+	vcpu_state_set_xstate_bv(&s, 0);
+	s.fpu_set = true;
+	cpu_record_from_state(&r, &s);
+	CU_ASSERT_EQUAL(memcmp(r.fpu_regs + 32, (char *)s.xsave.region + 32, 384), 0);
+	cpu_record_to_state(&s, &r);
+	CU_ASSERT_FALSE(s.fpu_set);
+	CU_ASSERT_EQUAL(vcpu_state_xstate_bv(&s), 3);
 	/* A vcpu of Xen's that never touched its FPU. */
 	r.flags = 0;
 	cpu_record_to_state(&s, &r);
@@ -447,10 +462,10 @@ static void xsave_without_layout_is_a_page(void)
 
 	for (int i = 0; i < 50; i++) {
 		random_xsave(&in, 7);
-		fill(&out, sizeof out);
+		fill_state(&out);
 		CU_ASSERT_EQUAL(xsave_record_from_state(body, sizeof body, &in), XSAVE_ROOM);
 		xsave_record_to_state(&out, body, sizeof body);
-		CU_ASSERT_TRUE(equal(&in.xsave, &out.xsave, sizeof in.xsave.region));
+		CU_ASSERT_TRUE_FATAL(equal(&in.xsave, &out.xsave, sizeof in.xsave.region));
 		CU_ASSERT_EQUAL(out.xcr0, 7);
 	}
 	memcpy(&head, body, sizeof head);
@@ -487,7 +502,16 @@ static void xsave_record_is_as_long_as_its_components(void)
 		CU_ASSERT_EQUAL(head.save_area.xsave_hdr.xstate_bv, cases[i].bv);
 		CU_ASSERT_EQUAL(head.save_area.xsave_hdr.xcomp_bv, 0);
 	}
-	fill(&s, sizeof s);
+	random_xsave(&s, 1);
+	vcpu_state_set_xstate_bv(&s, 0);
+	s.fpu_set = true;
+	CU_ASSERT_EQUAL(xsave_record_from_state(body, sizeof body, &s), 24 + 576);
+	memcpy(&head, body, sizeof head);
+	CU_ASSERT_EQUAL(head.save_area.xsave_hdr.xstate_bv, 3);
+	CU_ASSERT_EQUAL(head.xcr0_accum, 3);
+	xsave_record_to_state(&s, body, 24 + 576);
+	CU_ASSERT_FALSE(s.fpu_set);
+	fill_state(&s);
 	xsave_record_to_state(&s, body, 24 + 575); /* cut short: nothing to believe */
 	s.xsave.region[6] = 0xffffffff;
 	vcpu_state_set_xstate_bv(&s, 3);
@@ -510,7 +534,7 @@ static void xsave_of_a_short_record_is_zero_behind(void)
 	xsave_layout_learn(layout, ARRAY_SIZE(layout));
 	random_xsave(&in, 7);
 	length = xsave_record_from_state(body, sizeof body, &in);
-	fill(&out, sizeof out);
+	fill_state(&out);
 	xsave_record_to_state(&out, body, length);
 	CU_ASSERT_EQUAL(memcmp(in.xsave.region, out.xsave.region, 832), 0);
 	for (size_t i = 832 / 4; i < 1024; i++)
@@ -529,8 +553,8 @@ static void cpu_msrs_survive(void)
 	for (int i = 0; i < ROUNDS; i++) {
 		size_t length;
 
-		fill(&in, sizeof in);
-		fill(&out, sizeof out);
+		fill_state(&in);
+		fill_state(&out);
 		for (int row = 0; row < MSR_TABLE_SIZE; row++)
 			if (msr_table[row].home == MSR_HOME_CPU_MSR && rnd() & 1)
 				in.msrs[row] = 0;
@@ -578,8 +602,8 @@ static void mtrr_survives(void)
 	struct hvm_hw_mtrr record, back;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		fill(&in, sizeof in);
-		fill(&out, sizeof out);
+		fill_state(&in);
+		fill_state(&out);
 		fill(&record, sizeof record);
 		mtrr_record_from_state(&record, &in);
 		mtrr_record_to_state(&out, &record, false);
@@ -587,7 +611,7 @@ static void mtrr_survives(void)
 			if (msr_table[row].home == MSR_HOME_MTRR)
 				CU_ASSERT_EQUAL(in.msrs[row], out.msrs[row]);
 		mtrr_record_from_state(&back, &out);
-		CU_ASSERT_TRUE(equal(&record, &back, sizeof record));
+		CU_ASSERT_TRUE_FATAL(equal(&record, &back, sizeof record));
 		CU_ASSERT_EQUAL(record.msr_mtrr_cap, 0x508);
 	}
 }
@@ -637,7 +661,7 @@ static void lapic_state_survives(void)
 		fill(&regs, sizeof regs);
 		lapic_record_from_state(&record, &regs, &in);
 		lapic_record_to_state(&out, &record, &regs);
-		CU_ASSERT_TRUE(equal(&in.lapic, &out.lapic, sizeof in.lapic));
+		CU_ASSERT_TRUE_FATAL(equal(&in.lapic, &out.lapic, sizeof in.lapic));
 		CU_ASSERT_EQUAL(in.sregs.apic_base, out.sregs.apic_base);
 		CU_ASSERT_EQUAL(in.sregs.cr8, out.sregs.cr8);
 		CU_ASSERT_EQUAL(in.msrs[MSR_ROW_TSC_DEADLINE], out.msrs[MSR_ROW_TSC_DEADLINE]);
@@ -674,8 +698,8 @@ static void lapic_record_survives(void)
 		back = regs;
 		out = in;
 		lapic_record_from_state(&out, &back, &s);
-		CU_ASSERT_TRUE(equal(&in, &out, sizeof in));
-		CU_ASSERT_TRUE(equal(&regs, &back, sizeof regs));
+		CU_ASSERT_TRUE_FATAL(equal(&in, &out, sizeof in));
+		CU_ASSERT_TRUE_FATAL(equal(&regs, &back, sizeof regs));
 	}
 }
 
@@ -790,7 +814,7 @@ static void pic_state_survives(void)
 		fill(&out, sizeof out);
 		pic_record_from_kvm(&record, &in, i & 1);
 		pic_record_to_kvm(&out, &record, i & 1, wires);
-		CU_ASSERT_TRUE(equal(&in, &out, sizeof in));
+		CU_ASSERT_TRUE_FATAL(equal(&in, &out, sizeof in));
 		CU_ASSERT_EQUAL(record.is_master, !(i & 1));
 	}
 }
@@ -805,7 +829,7 @@ static void pic_record_survives(void)
 		pic_record_to_kvm(&between, &in, i & 1, rnd());
 		fill(&out, sizeof out);
 		pic_record_from_kvm(&out, &between, i & 1);
-		CU_ASSERT_TRUE(equal(&in, &out, sizeof in));
+		CU_ASSERT_TRUE_FATAL(equal(&in, &out, sizeof in));
 	}
 }
 
@@ -867,10 +891,10 @@ static void ioapic_survives_and_keeps_the_upper_pins(void)
 		CU_ASSERT_EQUAL(memcmp(&record.redirtbl[24], &base.redirtbl[24], 24 * 8), 0);
 		fill(&out, sizeof out);
 		ioapic_record_to_kvm(&out, &record, in.irr | 0xff000000);
-		CU_ASSERT_TRUE(equal(&in, &out, sizeof in));
+		CU_ASSERT_TRUE_FATAL(equal(&in, &out, sizeof in));
 		base = record;
 		ioapic_record_from_kvm(&record, &out);
-		CU_ASSERT_TRUE(equal(&record, &base, sizeof base));
+		CU_ASSERT_TRUE_FATAL(equal(&record, &base, sizeof base));
 	}
 }
 
@@ -907,11 +931,11 @@ static void pit_survives_but_for_its_load_times(void)
 			CU_ASSERT_EQUAL(out.channels[channel].count_load_time, 0);
 			in.channels[channel].count_load_time = 0;
 		}
-		CU_ASSERT_TRUE(equal(&in, &out, sizeof in));
+		CU_ASSERT_TRUE_FATAL(equal(&in, &out, sizeof in));
 		CU_ASSERT_EQUAL(record.pad0, 0);
 		fill(&back, sizeof back);
 		pit_record_from_kvm(&back, &out);
-		CU_ASSERT_TRUE(equal(&record, &back, sizeof record));
+		CU_ASSERT_TRUE_FATAL(equal(&record, &back, sizeof record));
 	}
 }
 

@@ -248,8 +248,47 @@ static void fpu_is_the_start_of_xsave(void)
 	CU_ASSERT_EQUAL(state.xsave.region[6], 0x1f80);
 	back.mxcsr = fpu.mxcsr;
 	CU_ASSERT_EQUAL(memcmp(&fpu, &back, sizeof fpu), 0);
-	CU_ASSERT_EQUAL(vcpu_state_xstate_bv(&state), 3);
+	CU_ASSERT_TRUE(state.fpu_set);
+	CU_ASSERT_EQUAL(vcpu_state_xstate_bv(&state), 0);
 	CU_ASSERT_EQUAL(memcmp((char *)state.xsave.region + 160, fpu.xmm, sizeof fpu.xmm), 0);
+}
+
+/* As KVM: what XSTATE_BV calls unused shows as after a reset, and KVM_SET_FPU leaves it alone. */
+static void xsave_shows_what_is_in_use(void)
+{
+	static struct kvm_xsave xsave;
+	struct kvm_fpu fpu = {.fcw = 0x27f};
+
+	vcpu_state_reset(&state, 0, true, false);
+	memset(fpu.xmm, 0x55, sizeof fpu.xmm);
+	memset(fpu.fpr, 0x66, sizeof fpu.fpr);
+	vcpu_state_set_fpu(&state, &fpu);
+	vcpu_state_get_xsave(&state, &xsave);
+	CU_ASSERT_EQUAL(xsave.region[0], 0x37f);
+	CU_ASSERT_EQUAL(xsave.region[6], 0x1f80);
+	CU_ASSERT_EQUAL(xsave.region[8], 0);
+	CU_ASSERT_EQUAL(xsave.region[40], 0);
+	CU_ASSERT_EQUAL(xsave.region[103], 0);
+
+	vcpu_state_set_xstate_bv(&state, STATE_XSTATE_FP);
+	vcpu_state_get_xsave(&state, &xsave);
+	CU_ASSERT_EQUAL(xsave.region[0], 0x27f);
+	CU_ASSERT_EQUAL(xsave.region[8], 0x66666666);
+	CU_ASSERT_EQUAL(xsave.region[40], 0);
+	vcpu_state_set_xstate_bv(&state, STATE_XSTATE_SSE);
+	state.xsave.region[6] = 0x1f82;
+	vcpu_state_get_xsave(&state, &xsave);
+	CU_ASSERT_EQUAL(xsave.region[0], 0x37f);
+	CU_ASSERT_EQUAL(xsave.region[6], 0x1f82);
+	CU_ASSERT_EQUAL(xsave.region[8], 0);
+	CU_ASSERT_EQUAL(xsave.region[40], 0x55555555);
+
+	xsave.region[1000] = 7;
+	state.dirty = 0;
+	vcpu_state_set_xsave(&state, &xsave);
+	CU_ASSERT_EQUAL(state.xsave.region[1000], 7);
+	CU_ASSERT_FALSE(state.fpu_set);
+	CU_ASSERT_EQUAL(state.dirty, STATE_XSAVE);
 }
 
 static void sregs2_is_sregs_without_the_bitmap(void)
@@ -495,6 +534,7 @@ void register_state_suite(void)
 		{"events keep what flags do not name", events_keep_what_the_flags_do_not_name},
 		{"software events are not shown", software_events_are_remembered_but_not_shown},
 		{"the FPU is the start of XSAVE", fpu_is_the_start_of_xsave},
+		{"XSAVE shows what is in use", xsave_shows_what_is_in_use},
 		{"sregs2 is sregs without the bitmap", sregs2_is_sregs_without_the_bitmap},
 		CU_TEST_INFO_NULL,
 	};
