@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 GUEST(guest, 64,
-      "nop; putb 1, 0x80\n"
-      "nop; putb 2, 0x80\n"
-      "nop; putb 3, 0x80\n"
+      "nop; putb 1, 0x90\n"
+      "nop; putb 2, 0x90\n"
+      "nop; putb 3, 0x90\n"
       "hlt");
 GUEST(handler6, 64,
       "push %rax; push %rdx; mov 16(%rsp), %eax; tell 0x506; pop %rdx; pop %rax; iretq");

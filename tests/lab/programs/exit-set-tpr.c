@@ -7,9 +7,9 @@
 
 GUEST(guest, 64,
       "mov $7, %eax; mov %rax, %cr8\n"
-      "putb 1, 0x80\n"
+      "putb 1, 0x90\n"
       "mov $3, %eax; mov %rax, %cr8\n"
-      "putb 2, 0x80\n"
+      "putb 2, 0x90\n"
       "hlt");
 
 int main(void)

@@ -8,7 +8,7 @@
 GUEST(guest, 16,
       "mov $1, %cx; hlt\n"
       "mov $2, %cx; hlt\n"
-      "putb 0x33, 0x80\n"
+      "putb 0x33, 0x90\n"
       "sti\n"
       "mov $3, %cx; hlt\n"
       "cli\n"

@@ -8,11 +8,11 @@
 // A nop between the accesses, and a register that counts: what ran too far would show.
 GUEST(guest, 64,
       "mov $MMIO, %ebx\n"
-      "inc %r15; in $0x80, %al; inc %r15\n"
+      "inc %r15; in $0x90, %al; inc %r15\n"
       "mov $0x100, %edx; in %dx, %ax; inc %r15\n"
       "in %dx, %eax; inc %r15\n"
       "out %eax, %dx; inc %r15\n"
-      "out %al, $0x80; inc %r15\n"
+      "out %al, $0x90; inc %r15\n"
       "mov (%rbx), %cl; inc %r15\n"
       "mov (%rbx), %ecx; inc %r15\n"
       "mov (%rbx), %rcx; inc %r15\n"

@@ -7,8 +7,8 @@
 
 GUEST(guest, 64,
       "mov $MMIO, %ebx\n"
-      "in $0x80, %al; tell\n"
-      "in $0x80, %eax; tell\n"
+      "in $0x90, %al; tell\n"
+      "in $0x90, %eax; tell\n"
       "mov (%rbx), %eax; tell\n"
       "hlt");
 

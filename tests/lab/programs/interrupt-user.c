@@ -6,13 +6,13 @@
 #include <stdio.h>
 
 GUEST(guest, 16,
-      "putb 1, 0x80\n" // interrupts are off
+      "putb 1, 0x90\n" // interrupts are off
       "sti; nop\n"
-      "putb 2, 0x80\n"
+      "putb 2, 0x90\n"
       "nop\n"
-      "putb 3, 0x80\n"
+      "putb 3, 0x90\n"
       "hlt\n"
-      "putb 4, 0x80\n"
+      "putb 4, 0x90\n"
       "cli; hlt");
 GUEST(handler, 16, "putb 0x33, 0x81; iret");
 

@@ -5,11 +5,11 @@
 #include <stdio.h>
 
 GUEST(guest, 16,
-      "putb 1, 0x80\n" // interrupts are off
+      "putb 1, 0x90\n" // interrupts are off
       "mov $1, %bx\n"
       "sti\n"
       "1: cmp $2, %bx; jne 1b\n"
-      "putb 2, 0x80\n"
+      "putb 2, 0x90\n"
       "cli; hlt");
 GUEST(handler, 16, "putb 0x33, 0x81; mov $2, %bx; iret");
 

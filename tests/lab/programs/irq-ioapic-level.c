@@ -11,7 +11,7 @@ GUEST(guest, 64,
       "irq 11; sti\n"
       "1: cli; cmp $3, %r8; jae 2f; sti; hlt; jmp 1b; 2:\n"
       "sti; nop; nop; nop; cli\n"
-      "putb 0xaa, 0x80\n"
+      "putb 0xaa, 0x90\n"
       "irq 11; sti\n"
       "1: cli; cmp $4, %r8; jae 2f; sti; hlt; jmp 1b; 2:\n"
       "finish");

@@ -6,9 +6,9 @@
 GUEST(guest, 16,
       "pic_init\n"
       "irq 5; irq 5, 0\n"
-      "putb 1, 0x80\n"
+      "putb 1, 0x90\n"
       "sti; nop; nop; nop; cli\n"
-      "putb 2, 0x80\n"
+      "putb 2, 0x90\n"
       "finish");
 GUEST(handler, 16, "putb 5, 0x81; pic_eoi; iret");
 

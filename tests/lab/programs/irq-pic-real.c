@@ -19,12 +19,12 @@ GUEST(guest, 16,
       // Masked, it waits; unmasked it comes.
       "mov $0x10, %al; out %al, $0x21\n"
       "irq 4; sti; nop; nop; cli\n"
-      "putb 0xaa, 0x80\n"
+      "putb 0xaa, 0x90\n"
       "xor %al, %al; out %al, $0x21\n"
       "1: cli; cmp $7, %bx; jae 2f; sti; hlt; jmp 1b; 2:\n"
       // Still high: no edge, no second interrupt.  A new edge is one.
       "irq 4; sti; nop; nop; cli\n"
-      "putb 0xbb, 0x80\n"
+      "putb 0xbb, 0x90\n"
       "irq 4, 0; irq 4; sti\n"
       "1: cli; cmp $8, %bx; jae 2f; sti; hlt; jmp 1b; 2:\n"
       "finish");

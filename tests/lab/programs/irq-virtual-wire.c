@@ -9,11 +9,11 @@ GUEST(guest, 32,
       "mov 0xf0(%ebx), %eax; tell\n"
       "mov 0x350(%ebx), %eax; tell\n"
       "irq 3; sti; nop; nop; cli; irq 3, 0\n"
-      "putb 0xaa, 0x80\n"
+      "putb 0xaa, 0x90\n"
       "movl $0x1ff, 0xf0(%ebx)\n"
       "movl $0x10700, 0x350(%ebx)\n"
       "irq 3; sti; nop; nop; cli\n"
-      "putb 0xbb, 0x80\n"
+      "putb 0xbb, 0x90\n"
       // Begins anew with an empty 8259: KVM does not look again at an old request.
       "irq 3, 0\n"
       "pic_init\n"

@@ -9,11 +9,11 @@
 
 GUEST(guest, 16,
       "pic_init\n"
-      "putb 1, 0x80\n"
+      "putb 1, 0x90\n"
       "sti; hlt\n"
-      "putb 3, 0x80\n"
+      "putb 3, 0x90\n"
       "finish");
-GUEST(handler, 16, "putb 2, 0x80; pic_eoi; iret");
+GUEST(handler, 16, "putb 2, 0x90; pic_eoi; iret");
 
 static pthread_t runner;
 

@@ -14,7 +14,7 @@ GUEST(guest, 64,
       "jb 1b\n"
       "mov $LAPIC, %ebx\n"
       "movl $0, 0x380(%rbx)\n"
-      "putb 5, 0x80\n"
+      "putb 5, 0x90\n"
       // A tick may have come in between.
       "sti; nop; nop; cli\n"
       "movl $0x41, 0x320(%rbx)\n"

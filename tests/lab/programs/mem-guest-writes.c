@@ -13,7 +13,7 @@ GUEST(guest, 64,
       "tell\n"
       "mov $0x400, %ecx; mov $BUFFER + 0x1000, %edi\n"
       "1: mov %ecx, (%rdi); add $4, %rdi; loop 1b\n"
-      "putb 1, 0x80\n"
+      "putb 1, 0x90\n"
       "1: mov DATA, %eax; tell; test %eax, %eax; jz 2f\n"
       "incl DATA + 4; jmp 1b\n"
       "2: hlt");

@@ -2,7 +2,7 @@
 
 #include "vm.h"
 
-GUEST(guest, 64, "putb 1, 0x80; mov $MMIO, %eax; jmp *%rax");
+GUEST(guest, 64, "putb 1, 0x90; mov $MMIO, %eax; jmp *%rax");
 
 int main(void)
 {

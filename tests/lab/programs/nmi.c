@@ -6,17 +6,17 @@ GUEST(guest, 64,
       "xor %r8, %r8\n"
       "putb 1, 0x82\n"
       "nop; nop\n"
-      "putb 2, 0x80\n"
+      "putb 2, 0x90\n"
       "putb 3, 0x82\n"
       "nop; nop\n"
-      "putb 4, 0x80\n"
+      "putb 4, 0x90\n"
       "finish");
 // The second one asks for another while it runs.
 GUEST(handler, 64,
       "push %rax; push %rdx\n"
       "inc %r8; mov %r8, %rax; out %al, $0x81\n"
       "cmp $2, %r8; jne 1f\n"
-      "putb 5, 0x82; nop; nop; putb 6, 0x80\n"
+      "putb 5, 0x82; nop; nop; putb 6, 0x90\n"
       "1: pop %rdx; pop %rax; iretq");
 
 static bool serve(struct vcpu *vcpu)

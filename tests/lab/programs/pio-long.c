@@ -4,13 +4,13 @@
 #include "vm.h"
 
 GUEST(guest, 64,
-      "mov $0x41, %al; out %al, $0x80\n"
+      "mov $0x41, %al; out %al, $0x90\n"
       "mov $0x4342, %ax; out %ax, $0x84\n"
       "mov $0x47464544, %eax; out %eax, $0x88\n"
       "putb 0x48, 0x3f8\n"
       "putw 0x4a49, 0x1f0\n"
       "putl 0x4e4d4c4b, 0xc000\n"
-      "mov $-1, %rax; in $0x80, %al; mov %rax, %r8\n"
+      "mov $-1, %rax; in $0x90, %al; mov %rax, %r8\n"
       "mov $-1, %rax; in $0x84, %ax; mov %rax, %r9\n"
       "mov $-1, %rax; in $0x88, %eax; mov %rax, %r10\n"
       "mov $-1, %rax; getb 0x3f8; mov %rax, %r11\n"

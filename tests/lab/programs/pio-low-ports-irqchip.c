@@ -1,5 +1,5 @@
 // With the in-kernel interrupt controllers and timer, only their own ports are not the monitor's.
-// One line for each unbroken range of ports up to 0xfff that came out.
+// One line for each unbroken range of ports up to 0xfff that came out; 0x80 and 0xed are left out.
 
 #include "vm.h"
 
@@ -8,8 +8,9 @@
 GUEST(guest, 16,
       "xor %dx, %dx\n"
       "1: mov %dl, %al\n"
+      "cmp $0x80, %dx; je 2f; cmp $0xed, %dx; je 2f\n"
       "out %al, %dx\n"
-      "inc %dx\n"
+      "2: inc %dx\n"
       "jmp 1b");
 
 int main(void)

@@ -3,7 +3,7 @@
 #include "vm.h"
 
 GUEST(guest, 16,
-      "mov $0x41, %al; out %al, $0x80\n"
+      "mov $0x41, %al; out %al, $0x90\n"
       "mov $0x4342, %ax; out %ax, $0x84\n"
       "mov $0x47464544, %eax; out %eax, $0x88\n"
       "putb 0x48, 0x3f8\n"
@@ -11,7 +11,7 @@ GUEST(guest, 16,
       "putl 0x4e4d4c4b, 0xc000\n"
       "putb 0x4f, 0xffff\n"
       // What was read is written, and the rest of eax must be as before.
-      "mov $0xa5a5a5a5, %eax; in $0x80, %al; tell\n"
+      "mov $0xa5a5a5a5, %eax; in $0x90, %al; tell\n"
       "mov $0xa5a5a5a5, %eax; in $0x84, %ax; tell\n"
       "mov $0xa5a5a5a5, %eax; in $0x88, %eax; tell\n"
       "mov $0xa5a5a5a5, %eax; getb 0x3f8; tell\n"

@@ -12,7 +12,7 @@ GUEST(guest, 16,
       "cmp $5, %ecx\n"
       "jb 1b\n"
       "mov $0xff, %al; out %al, $0x21\n"
-      "putb 5, 0x80\n"
+      "putb 5, 0x90\n"
       "finish");
 GUEST(handler, 16, "inc %ecx; pic_eoi; iret");
 

@@ -11,7 +11,7 @@ GUEST(guest, 16,
       "incl DATA\n"
       "mov DATA, %eax; tell\n"
       "getb 0x82\n"
-      "putb 1, 0x80\n" // never reached
+      "putb 1, 0x90\n" // never reached
       "finish");
 GUEST(handler, 16, "putb 3, 0x81; pic_eoi; iret");
 

@@ -5,14 +5,14 @@
 
 GUEST(guest, 64,
       "1: pause; cmpl $1, DATA; jne 1b\n"
-      "putb 1, 0x80\n"
+      "putb 1, 0x90\n"
       "lidt 2f(%rip); ud2\n"
       "2: .word 0; .quad 0");
 GUEST(other, 64,
-      "putb 2, 0x80\n"
+      "putb 2, 0x90\n"
       "movl $1, DATA\n"
       "1: pause; cmpl $2, DATA; jne 1b\n"
-      "putb 3, 0x80\n"
+      "putb 3, 0x90\n"
       "finish");
 
 int main(void)

@@ -5,11 +5,11 @@
 
 // Without an interrupt table the breakpoint cannot be delivered, nor can the fault of that.
 GUEST(guest16, 16,
-      "putb 1, 0x80; lidt %cs:2f - guest16 + CODE; int3; 1: hlt; jmp 1b; 2: .word 0; .long 0");
+      "putb 1, 0x90; lidt %cs:2f - guest16 + CODE; int3; 1: hlt; jmp 1b; 2: .word 0; .long 0");
 GUEST(guest32, 32,
-      "putb 2, 0x80; lidt 2f - guest32 + CODE; int3; 1: hlt; jmp 1b; 2: .word 0; .long 0");
-GUEST(guest64, 64, "putb 3, 0x80; lidt 2f(%rip); ud2; 1: hlt; jmp 1b; 2: .word 0; .quad 0");
-GUEST(again, 64, "putb 4, 0x80; hlt");
+      "putb 2, 0x90; lidt 2f - guest32 + CODE; int3; 1: hlt; jmp 1b; 2: .word 0; .long 0");
+GUEST(guest64, 64, "putb 3, 0x90; lidt 2f(%rip); ud2; 1: hlt; jmp 1b; 2: .word 0; .quad 0");
+GUEST(again, 64, "putb 4, 0x90; hlt");
 
 int main(void)
 {

@@ -11,7 +11,7 @@
 #include <time.h>
 
 GUEST(guest, 16,
-      "1: mov $1, %al; out %al, $0x80\n"
+      "1: mov $1, %al; out %al, $0x90\n"
       "hlt; jmp 1b");
 
 static volatile unsigned int handled;

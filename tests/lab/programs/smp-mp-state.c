@@ -15,7 +15,7 @@ GUEST(guest, 32,
       "1: pause; cmpl $1, DATA; jne 1b\n"
       "finish");
 GUEST(ap, 16,
-      "mov $1, %al; out %al, $0x80; xor %ax, %ax; mov %ax, %ds; movl $1, DATA; cli; 1: hlt; jmp "
+      "mov $1, %al; out %al, $0x90; xor %ax, %ax; mov %ax, %ds; movl $1, DATA; cli; 1: hlt; jmp "
       "1b");
 
 static void print_state(struct vcpu *vcpu, const char *when)

@@ -6,14 +6,14 @@
 #include <stdio.h>
 
 GUEST(guest, 64,
-      "putb 1, 0x80\n"
+      "putb 1, 0x90\n"
       "movl $1, DATA\n"
       "1: pause; cmpl $2, DATA; jne 1b\n"
-      "putb 2, 0x80\n"
+      "putb 2, 0x90\n"
       "finish");
 GUEST(second_guest, 64,
       "1: pause; cmpl $1, DATA; jne 1b\n"
-      "putb 3, 0x80\n"
+      "putb 3, 0x90\n"
       "mov $LAPIC, %ebx; mov 0x20(%rbx), %eax; tell\n"
       "movl $2, DATA\n"
       "finish");

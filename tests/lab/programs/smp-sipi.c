@@ -8,7 +8,7 @@
 GUEST(guest, 32,
       "lapic_init\n"
       "mov 0x20(%ebx), %eax; tell\n"
-      "putb 1, 0x80\n"
+      "putb 1, 0x90\n"
       "movl $1 << 24, 0x310(%ebx); movl $0x4500, 0x300(%ebx)\n"
       "mov $1000, %ecx; 1: pause; loop 1b\n"
       "movl $1 << 24, 0x310(%ebx); movl $0x4600 | AP_CODE >> 12, 0x300(%ebx)\n"

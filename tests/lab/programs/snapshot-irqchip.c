@@ -19,7 +19,7 @@ GUEST(guest, 64,
 GUEST(handler5, 64,
       "inc %r8; irq 9; irq 11\n"
       // Here it is taken and put.
-      "getb 0x80\n"
+      "getb 0x90\n"
       "putb 5, 0x81; lapic_eoi; iretq");
 GUEST(handler9, 64, "inc %r8; putb 9, 0x81; irq 9, 0; lapic_eoi; iretq");
 GUEST(handler11, 64, "inc %r8; putb 11, 0x81; lapic_eoi; iretq");
@@ -75,7 +75,7 @@ int main(void)
 		vcpu_serve_irqs(&vcpu);
 		vcpu_answer(&vcpu);
 		vcpu_print_exit(&vcpu);
-	} while (vcpu.run->io.port != 0x80);
+	} while (vcpu.run->io.port != 0x90);
 	vcpu.run->immediate_exit = 1;
 	printf("stop: %s\n", errno_name(vcpu_try_run(&vcpu)));
 	take(&vcpu, &state);

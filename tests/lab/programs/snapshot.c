@@ -17,7 +17,7 @@ GUEST(guest, 64,
       "mov $0xc0000102, %ecx; mov $0x1234, %eax; xor %edx, %edx; wrmsr\n"
       "xor %r8, %r8\n"
       "1: inc %r8; incl DATA; addsd %xmm9, %xmm8; fld1; faddp\n"
-      "getb 0x80; movzbl %al, %r10d\n"
+      "getb 0x90; movzbl %al, %r10d\n"
       "mov %r8d, %eax; tell; mov DATA, %eax; tell\n"
       "cvttsd2si %xmm8, %eax; tell; fistl DATA + 8; mov DATA + 8, %eax; tell\n"
       "mov $0xc0000102, %ecx; rdmsr; tell; inc %eax; wrmsr\n"

@@ -11,7 +11,7 @@ GUEST(guest, 32,
       "ioapic_pin 4, 0x18034, 3\n"
       "ioapic_pin 20, 0x10054, 1\n"
       "irq 1; irq 9\n"
-      "putb 1, 0x80\n"
+      "putb 1, 0x90\n"
       "in $0x21, %al; out %al, $0x81; in $0xa1, %al; out %al, $0x81\n"
       "mov $IOAPIC, %ebx; movl $0x18, (%ebx); mov 0x10(%ebx), %eax; tell\n"
       "movl $0x1, (%ebx); mov 0x10(%ebx), %eax; tell\n"
@@ -57,7 +57,7 @@ int main(void)
 	do {
 		vcpu_run(&vcpu);
 		vcpu_serve_irqs(&vcpu);
-	} while (vcpu.run->io.port != 0x80);
+	} while (vcpu.run->io.port != 0x90);
 	printf("programmed\n");
 	print_pic(&vm, 0);
 	print_pic(&vm, 1);

@@ -15,7 +15,7 @@ GUEST(guest, 64,
       "movl $0x1000000, 0x310(%rbx)\n"
       // An interrupt to itself that waits.
       "movl $0x40055, 0x300(%rbx)\n"
-      "putb 1, 0x80\n"
+      "putb 1, 0x90\n"
       "mov 0x80(%rbx), %eax; tell\n"
       "mov 0x350(%rbx), %eax; tell\n"
       "mov 0x220(%rbx), %eax; tell\n"
@@ -60,7 +60,7 @@ int main(void)
 	print_lapic(&vcpu);
 	do
 		vcpu_run(&vcpu);
-	while (vcpu.run->io.port != 0x80);
+	while (vcpu.run->io.port != 0x90);
 	printf("programmed\n");
 	print_lapic(&vcpu);
 	IOCTL(vcpu.fd, KVM_GET_LAPIC, &state);

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-GUEST(guest, 64, "1: inc %ecx; mov %ecx, %eax; tell; getb 0x80; jmp 1b");
+GUEST(guest, 64, "1: inc %ecx; mov %ecx, %eax; tell; getb 0x90; jmp 1b");
 
 static void *run_twice(void *argument)
 {

@@ -7,7 +7,7 @@
 
 GUEST(guest, 64,
       "1: rdtsc; shl $32, %rdx; or %rdx, %rax; mov %rax, DATA(,%rcx,8); inc %ecx\n"
-      "getb 0x80; jmp 1b");
+      "getb 0x90; jmp 1b");
 
 int main(void)
 {
