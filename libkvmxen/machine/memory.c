@@ -12,6 +12,8 @@
 
 /* How long a change of slots may wait for a KVM_RUN that makes it true, ms. */
 #define FLUSH_DELAY 2
+/* How often it may wait once more because there was another change. */
+#define PATIENCE 10
 
 /* The kernel's own limits. */
 #define SLOT_PAGES_MAX ((1ull << 31) - 1) /* KVM_MEM_MAX_NR_PAGES */
@@ -48,6 +50,8 @@ int memory_init(struct vm *vm)
 	pthread_mutex_init(&vm->memory.lock, NULL);
 	atomic_init(&vm->memory.changed, false);
 	atomic_init(&vm->memory.deferred, false);
+	atomic_init(&vm->memory.busy, false);
+	vm->memory.patience = PATIENCE;
 	vm->memory.private = p;
 	return 0;
 }
@@ -164,6 +168,8 @@ static int flush_now(struct vm *vm)
 	return rc;
 }
 
+static void defer(struct vm *vm);
+
 /* On the worker: no vcpu came by in the meantime. */
 static void flush_deferred(void *data)
 {
@@ -171,19 +177,29 @@ static void flush_deferred(void *data)
 
 	pthread_mutex_lock(&vm->lock);
 	atomic_store(&vm->memory.deferred, false);
-	if (vm_live(vm) && atomic_load(&vm->memory.changed))
-		flush_now(vm);
+	if (vm_live(vm) && atomic_load(&vm->memory.changed)) {
+		/* In the middle of a series: what is taken away now may be back in a moment. */
+		if (atomic_exchange(&vm->memory.busy, false) && vm->memory.patience-- > 0) {
+			defer(vm);
+		} else {
+			vm->memory.patience = PATIENCE;
+			flush_now(vm);
+		}
+	}
 	pthread_mutex_unlock(&vm->lock);
+}
+
+static void defer(struct vm *vm)
+{
+	if (!atomic_exchange(&vm->memory.deferred, true) &&
+	    worker_defer(vm->worker, FLUSH_DELAY, flush_deferred, vm))
+		atomic_store(&vm->memory.deferred, false);
 }
 
 void memory_look_again(struct memory_private *p)
 {
-	struct vm *vm = p->vm;
-
-	atomic_store(&vm->memory.changed, true);
-	if (!atomic_exchange(&vm->memory.deferred, true) &&
-	    worker_defer(vm->worker, FLUSH_DELAY, flush_deferred, vm))
-		atomic_store(&vm->memory.deferred, false);
+	atomic_store(&p->vm->memory.changed, true);
+	defer(p->vm);
 }
 
 static bool anyone_runs(struct vm *vm)
@@ -201,6 +217,7 @@ void memory_ask(struct memory_private *p)
 	struct vm *vm = p->vm;
 
 	atomic_store(&vm->memory.changed, true);
+	atomic_store(&vm->memory.busy, atomic_load(&vm->memory.deferred));
 	atomic_fetch_or(&vm->work, VM_WORK_MEMORY);
 	/* Whoever enters KVM_RUN from here on sees the bit. */
 	if (vm_live(vm) && anyone_runs(vm))

@@ -29,6 +29,8 @@ struct memory {
 	pthread_mutex_t lock;           /* after vm->lock; memory_intercept takes this one alone */
 	atomic_bool changed;            /* memory_flush has something to do */
 	atomic_bool deferred;           /* the worker has been asked for a flush */
+	atomic_bool busy;               /* and there was a change after that */
+	int patience;                   /* how often it will wait for an end of them */
 };
 
 int memory_init(struct vm *vm);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "libkvmxen/message.h"
 
@@ -69,8 +70,8 @@ static struct chunk *chunk_make(uintptr_t hva, uint32_t pages, bool shared, uint
 }
 
 /* The frames at gfn are populated. */
-static int back_one(struct memory_private *p, const struct vma *vma, uintptr_t hva, uint64_t gfn,
-		    uint32_t pages)
+static int back_one(struct memory_private *p, const struct vma *vma, int fd, uintptr_t hva,
+		    uint64_t gfn, uint32_t pages)
 {
 	struct chunk *chunk = chunk_make(hva, pages, !vma->anonymous, frame_make(gfn, MEM_RAM_RW));
 	void *aside;
@@ -82,28 +83,23 @@ static int back_one(struct memory_private *p, const struct vma *vma, uintptr_t h
 		chunk_free(chunk);
 		return rc;
 	}
-	vma_copy(vma, aside, (void *)hva, pages * MEMORY_PAGE);
+	vma_copy(vma, fd, hva, aside, (void *)hva, pages * MEMORY_PAGE);
 	munmap(aside, pages * MEMORY_PAGE);
 	chunks_insert(p, chunk);
 	return 0;
 }
 
-/* Within one VMA. */
-static int back_run(struct memory_private *p, const struct vma *vma, uintptr_t hva, uint64_t gfn,
-		    uint64_t pages)
+/* The frames of a run within one VMA are populated. */
+static int back_populated(struct memory_private *p, const struct vma *vma, int fd, uintptr_t hva,
+			  uint64_t gfn, uint64_t pages)
 {
-	int rc = frames_reserve(p, pages);
-
-	if (!rc)
-		rc = frames_populate(p, gfn, pages);
-	if (rc)
-		return rc;
 	while (pages) {
 		/* Chunks end where 2 MiB of guest memory do. */
 		uint64_t some = CHUNK_PAGES - gfn % CHUNK_PAGES;
+		int rc;
 
 		some = some < pages ? some : pages;
-		rc = back_one(p, vma, hva, gfn, some);
+		rc = back_one(p, vma, fd, hva, gfn, some);
 		if (rc) {
 			frames_release(p, gfn, pages);
 			return rc;
@@ -113,6 +109,22 @@ static int back_run(struct memory_private *p, const struct vma *vma, uintptr_t h
 		pages -= some;
 	}
 	return 0;
+}
+
+static int back_run(struct memory_private *p, const struct vma *vma, uint64_t gfn)
+{
+	uint64_t pages = (vma->end - vma->start) / MEMORY_PAGE;
+	int fd, rc = frames_reserve(p, pages);
+
+	if (!rc)
+		rc = frames_populate(p, gfn, pages);
+	if (rc)
+		return rc;
+	fd = vma_open(vma);
+	rc = back_populated(p, vma, fd, vma->start, gfn, pages);
+	if (fd >= 0)
+		close(fd);
+	return rc;
 }
 
 int back(struct memory_private *p, uintptr_t hva, uint64_t gfn, uint64_t pages, uint32_t slot_id)
@@ -130,9 +142,7 @@ int back(struct memory_private *p, uintptr_t hva, uint64_t gfn, uint64_t pages, 
 		 * guest sees no memory there. */
 		if (!vma->accessible)
 			continue;
-		rc = vma->foreign ? -EOPNOTSUPP
-				  : back_run(p, vma, vma->start, at,
-					     (vma->end - vma->start) / MEMORY_PAGE);
+		rc = vma->foreign ? -EOPNOTSUPP : back_run(p, vma, at);
 		if (rc)
 			message_error("KVM_SET_USER_MEMORY_REGION: slot %u: no guest memory can be "
 				      "put at %#lx-%#lx (guest address %#llx): %s",

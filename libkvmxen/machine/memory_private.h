@@ -173,8 +173,10 @@ struct vma {
 	bool accessible; /* not PROT_NONE */
 	bool readable;
 	bool anonymous; /* private, not of a file: untouched pages read as zeroes */
-	bool foreign;   /* a device's memory, or another domain's: cannot be moved */
-	uint64_t device, inode;
+	bool shared;
+	bool foreign; /* a device's memory, or another domain's: cannot be moved */
+	uint64_t device, inode, offset;
+	uintptr_t whole, whole_end; /* as it is, also outside of what was asked for */
 };
 struct vmas {
 	struct vma *vma;
@@ -189,8 +191,10 @@ void vmas_free(struct vmas *vmas);
 void *vma_move_aside(uintptr_t hva, size_t length);
 /* Moves it back, over whatever is there now. 0 or -errno. */
 int vma_put_back(void *aside, uintptr_t hva, size_t length);
-/* Copies what was moved aside to fresh (zeroed) memory at to. */
-void vma_copy(const struct vma *vma, void *aside, void *to, size_t length);
+/* The file of a shared mapping (before any of it is moved), or -1. Closed by the caller. */
+int vma_open(const struct vma *vma);
+/* Copies what was moved aside from hva to fresh (zeroed) memory at to. fd: of vma_open. */
+void vma_copy(const struct vma *vma, int fd, uintptr_t hva, void *aside, void *to, size_t length);
 
 /* --- the plan: memory_plan.c --- */
 

@@ -45,9 +45,13 @@ static void parse(const char *line, struct vma *vma, uintptr_t start, uintptr_t 
 	*vma = (struct vma){
 		.start = start,
 		.end = end,
+		.whole = start,
+		.whole_end = end,
+		.offset = strtoul(strchr(perms, ' '), NULL, 16),
 		.accessible = perms[0] == 'r' || perms[1] == 'w' || perms[2] == 'x',
 		.readable = perms[0] == 'r',
 		.anonymous = perms[3] == 'p' && !inode,
+		.shared = perms[3] == 's',
 		.foreign = is_foreign(rest),
 		.device = major << 32 | minor,
 		.inode = inode,
@@ -76,9 +80,14 @@ int vmas_scan(struct vmas *vmas, uintptr_t start, uintptr_t end)
 		if (from >= end)
 			break;
 		rc = memory_grow(&vmas->vma, vmas->count, &room, sizeof(*vmas->vma));
-		if (!rc)
-			parse(line, &vmas->vma[vmas->count++], from < start ? start : from,
-			      to > end ? end : to);
+		if (rc)
+			break;
+		parse(line, &vmas->vma[vmas->count], from, to);
+		if (from < start)
+			vmas->vma[vmas->count].start = start;
+		if (to > end)
+			vmas->vma[vmas->count].end = end;
+		vmas->count++;
 	}
 	free(line);
 	fclose(file);
@@ -171,12 +180,40 @@ static void copy_file(char *from, char *to, size_t length)
 	}
 }
 
-void vma_copy(const struct vma *vma, void *aside, void *to, size_t length)
+/* A sparse file's holes read as zeroes, but reading them fills them: with memory, for a memfd. */
+static void copy_data(const struct vma *vma, int fd, uintptr_t hva, char *from, char *to,
+		      size_t length)
+{
+	off_t start = vma->offset + (hva - vma->whole), end = start + length, data, hole = start;
+
+	while ((data = lseek(fd, hole, SEEK_DATA)) >= 0 && data < end) {
+		data &= -MEMORY_PAGE;
+		hole = lseek(fd, data, SEEK_HOLE);
+		if (hole <= data || hole > end)
+			hole = end;
+		copy_file(from + (data - start), to + (data - start),
+			  ((hole - data) + MEMORY_PAGE - 1) & -MEMORY_PAGE);
+	}
+}
+
+int vma_open(const struct vma *vma)
+{
+	char path[64];
+
+	if (!vma->shared)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", vma->whole, vma->whole_end);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+void vma_copy(const struct vma *vma, int fd, uintptr_t hva, void *aside, void *to, size_t length)
 {
 	if (!vma->readable && mprotect(aside, length, PROT_READ))
 		return;
 	if (vma->anonymous)
 		copy_anonymous(aside, to, length / MEMORY_PAGE);
+	else if (fd >= 0)
+		copy_data(vma, fd, hva, aside, to, length);
 	else
 		copy_file(aside, to, length);
 }

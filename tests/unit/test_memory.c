@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/unit_memory.h"
@@ -286,6 +287,35 @@ static void untouched_memory_stays_untouched(void)
 	space_free(s);
 	CU_ASSERT_EQUAL(memory[512 * MB], 1);
 	munmap(memory, GB);
+}
+
+/* Nor is a shared file filled where it has holes. */
+static void sparse_files_stay_sparse(void)
+{
+	int fd = memfd_create("test", 0);
+	char *memory;
+	struct stat st;
+
+	CU_ASSERT_EQUAL_FATAL(ftruncate(fd, 64 * MB), 0);
+	CU_ASSERT_EQUAL(pwrite(fd, "start", 6, 17 * MB), 6);
+	CU_ASSERT_EQUAL(pwrite(fd, "page", 5, 32 * MB - 2), 5);
+	CU_ASSERT_EQUAL(pwrite(fd, "end", 4, 64 * MB - 4), 4);
+	memory = mmap(NULL, 48 * MB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 16 * MB);
+	CU_ASSERT_FATAL(memory != MAP_FAILED);
+	space_start(s);
+	CU_ASSERT_EQUAL(slot_set(s, 0, 0, PAGE, 24 * MB, memory), 0);
+	CU_ASSERT_EQUAL(slot_set(s, 1, 0, 32 * MB, 24 * MB, memory + 24 * MB), 0);
+	CU_ASSERT_EQUAL(flush(s), 0);
+	CU_ASSERT_STRING_EQUAL(memory + MB, "start");
+	CU_ASSERT_STRING_EQUAL(memory + 16 * MB - 2, "page");
+	CU_ASSERT_STRING_EQUAL(memory + 48 * MB - 4, "end");
+	CU_ASSERT(guest_sees(s, PAGE, memory, 24 * MB));
+	CU_ASSERT(guest_sees(s, 32 * MB, memory + 24 * MB, 24 * MB));
+	CU_ASSERT_EQUAL(fstat(fd, &st), 0);
+	CU_ASSERT(st.st_blocks * 512 <= (blkcnt_t)(8 * MB));
+	space_free(s);
+	munmap(memory, 48 * MB);
+	close(fd);
 }
 
 static void files_and_odd_protections_work(void)
@@ -976,6 +1006,33 @@ static void a_running_guest_sees_changes_soon(void)
 	munmap(memory, MB);
 }
 
+/* Between a deletion and what comes for it a VMM may be slow: no frame moves to and fro. */
+static void a_series_of_changes_is_waited_for(void)
+{
+	char *memory = vmm_memory(MB, 0);
+	unsigned moves;
+
+	paint(memory, MB);
+	space_start(s);
+	atomic_store(&s->vcpu.in_run, true);
+	CU_ASSERT_EQUAL(slot_set(s, 0, 0, 0, MB, memory), 0);
+	CU_ASSERT(RIG_WAIT(!atomic_load(&s->vm.memory.changed)));
+	moves = fake_calls("mem_relocate");
+	for (int i = 0; i < 8; i++) {
+		CU_ASSERT_EQUAL(slot_delete(s, 0), 0);
+		usleep(500);
+		CU_ASSERT_EQUAL(slot_set(s, 0, 0, 0, MB, memory), 0);
+		usleep(500);
+	}
+	CU_ASSERT(RIG_WAIT(!atomic_load(&s->vm.memory.changed)));
+	/* one to stop the world; a loaded machine may need a few more */
+	CU_ASSERT(fake_calls("mem_relocate") < moves + 8);
+	CU_ASSERT(guest_sees(s, 0, memory, MB));
+	atomic_store(&s->vcpu.in_run, false);
+	space_free(s);
+	munmap(memory, MB);
+}
+
 /* The first domain may be impossible to make whole, and the VMM may try again. */
 static void a_vm_can_have_another_domain(void)
 {
@@ -1309,6 +1366,7 @@ void register_memory_suite(void)
 		 small_frames_do_where_large_ones_are_gone},
 		{"a host without memory is an error", a_host_without_memory_is_an_error},
 		{"untouched memory stays untouched", untouched_memory_stays_untouched},
+		{"sparse files stay sparse", sparse_files_stay_sparse},
 		{"files and odd protections work", files_and_odd_protections_work},
 		{"a deleted slot leaves its memory", a_deleted_slot_leaves_its_memory},
 		{"nothing happens without a difference", nothing_happens_without_a_difference},
@@ -1320,6 +1378,7 @@ void register_memory_suite(void)
 		{"PAM storms end where they should", pam_storms_end_where_they_should},
 		{"the local APIC keeps its page", the_local_apic_keeps_its_page},
 		{"a running guest sees changes soon", a_running_guest_sees_changes_soon},
+		{"a series of changes is waited for", a_series_of_changes_is_waited_for},
 		{"a VM can have another domain", a_vm_can_have_another_domain},
 		{"an ending process copies nothing", an_ending_process_copies_nothing},
 		CU_TEST_INFO_NULL,
