@@ -18,6 +18,8 @@ long system_get_supported_cpuid(void *user);
 long system_get_emulated_cpuid(void *user);
 long system_get_msrs(void *user);
 
+/* Xen's leaves for its guests: asked once, owned by the library. 0 or -errno. */
+long system_host_leaves(const struct control_cpuid **leaves, uint32_t *n);
 /* The XSAVE components that KVM_GET_SUPPORTED_CPUID offers. */
 uint64_t system_xcr0(void);
 /* Whether Xen's guests have XSAVE on this host: without it there is no CPU_XSAVE record. */

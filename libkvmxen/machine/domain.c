@@ -12,6 +12,7 @@
 #include <xen/hvm/params.h>
 #include <xen/sched.h>
 
+#include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/cpuid.h"
 #include "libkvmxen/machine/janitor.h"
 #include "libkvmxen/machine/load.h"
@@ -62,12 +63,17 @@ static int set_policy(struct vm *vm)
 {
 	struct vcpu *vcpu = vm->vcpus[0];
 	struct control_cpuid leaves[CPUID_POLICY_MAX];
-	uint32_t n = CPUID_POLICY_MAX;
+	const struct control_cpuid *host;
+	uint32_t n = CPUID_POLICY_MAX, nhost;
 	int rc;
 
 	if (monitor_wanted() || !vcpu->cpuid)
 		return 0;
 	rc = cpuid_policy(vcpu->cpuid, vcpu->cpuid_count, leaves, &n);
+	if (rc == 0)
+		rc = system_host_leaves(&host, &nhost);
+	if (rc == 0)
+		cpuid_policy_limit(leaves, n, host, nhost);
 	if (rc == 0)
 		rc = CONTROL(vm, cpuid_set, leaves, n);
 	return rc;

@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <spawn.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,37 +48,47 @@ static int find_janitor(char *path, size_t size)
 	return -ENOENT;
 }
 
-/* It must not carry our preloaded shim, nor die of our terminal's signals: it lives in a session
- * of its own, a grandchild that nobody waits for. It does both itself (--detach), since a VMM may
- * have threads and handlers that forbid us a fork of our own. */
+struct spawning {
+	const char *path;
+	int theirs;
+	int error;
+};
+
+/* In the child, which shares our memory until it execs: system calls only. */
+static int child(void *data)
+{
+	struct spawning *s = data;
+	char *argv[] = {(char *)(uintptr_t)JANITOR_NAME, NULL};
+	/* Without our preloaded shim. */
+	char *environment[] = {(char *)(uintptr_t)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+
+	if (syscall(SYS_dup3, s->theirs, JANITOR_FD, 0) == JANITOR_FD)
+		execve(s->path, argv, environment);
+	s->error = -errno;
+	_exit(127);
+}
+
+/* As vfork and exec do, but with no signal to the VMM when the child ends: a SIGCHLD that it did
+ * not ask for would end its KVM_RUN. The child proper leaves the janitor to init and ends at
+ * once. All signals are blocked meanwhile: a handler of the VMM must not run in the child. */
 static int spawn(const char *path, int theirs)
 {
-	extern char **environ;
-	char *argv[] = {(char *)(uintptr_t)JANITOR_NAME, NULL};
-	char *clean[] = {(char *)(uintptr_t)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
+	static char stack[64 * 1024] __attribute__((aligned(16)));
+	struct spawning s = {.path = path, .theirs = theirs};
+	sigset_t all, old;
 	pid_t pid;
-	int rc, status;
+	int status;
 
-	(void)environ;
-	sigemptyset(&none);
 	sigfillset(&all);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawn_file_actions_adddup2(&actions, theirs, JANITOR_FD);
-	rc = -posix_spawn(&pid, path, &actions, &attributes, argv, clean);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	/* The child proper ends at once, having left the janitor to init. */
-	if (rc == 0)
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK, &s);
+	if (pid < 0)
+		s.error = -errno;
+	else
+		while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
 			;
-	return rc;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return s.error;
 }
 
 /* lock held. */

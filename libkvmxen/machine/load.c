@@ -110,6 +110,7 @@ static void take(struct vcpu *vcpu, const struct vcpu_state *fresh, uint32_t par
 	if (want & STATE_XSAVE) {
 		state->xsave = fresh->xsave;
 		state->xcr0 = fresh->xcr0;
+		state->fpu_set = fresh->fpu_set;
 	}
 	if (want & STATE_DEBUG)
 		state->debugregs = fresh->debugregs;
@@ -165,6 +166,8 @@ static int read_msrs(struct vcpu *vcpu, struct vcpu_state *fresh)
 	/* All of them zero: no record. */
 	if (get_one(vcpu, CPU_MSR_CODE, msrs, sizeof msrs) == 0)
 		cpu_msr_record_to_state(fresh, msrs, sizeof msrs);
+	else
+		cpu_msr_record_to_state(fresh, NULL, 0);
 	return 0;
 }
 
@@ -417,8 +420,7 @@ static int refresh(struct vcpu *vcpu, struct vcpu_records *r, const void *contex
 	if (body)
 		xsave_record_to_state(fresh, body, length);
 	body = image_find(context, size, CPU_MSR_CODE, vcpu->index, &length);
-	if (body)
-		cpu_msr_record_to_state(fresh, body, length);
+	cpu_msr_record_to_state(fresh, body, body ? length : 0);
 	if (in_run) {
 		if (r->up)
 			take(vcpu, fresh, STATE_CPU_PARTS | STATE_XSAVE);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libkvmxen/convert/convert.h"
 #include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/cpuid.h"
@@ -67,7 +68,7 @@ long system_get_msrs(void *user)
 }
 
 /* Xen's leaves do not change while we run: asked once. */
-static long host_leaves(struct control_cpuid **leaves, uint32_t *n)
+long system_host_leaves(const struct control_cpuid **leaves, uint32_t *n)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static struct control_cpuid kept[512];
@@ -82,8 +83,10 @@ static long host_leaves(struct control_cpuid **leaves, uint32_t *n)
 		rc = xen_open(&xen);
 		if (rc == 0)
 			rc = xen.ctl->ops->cpuid_host(xen.ctl, kept, &room);
-		if (rc == 0)
+		if (rc == 0) {
+			xsave_layout_learn(kept, room);
 			count = room;
+		}
 	}
 	*leaves = kept;
 	*n = count;
@@ -95,13 +98,13 @@ long system_get_supported_cpuid(void *user)
 {
 	struct kvm_cpuid2 head;
 	struct kvm_cpuid_entry2 *entries;
-	struct control_cpuid *host;
+	const struct control_cpuid *host;
 	uint32_t n, room;
 	long rc;
 
 	if (copy_in(&head, user, sizeof head))
 		return -EFAULT;
-	rc = host_leaves(&host, &n);
+	rc = system_host_leaves(&host, &n);
 	if (rc < 0)
 		return rc;
 	room = head.nent < MAX_CPUID_ENTRIES ? head.nent : MAX_CPUID_ENTRIES;
@@ -123,19 +126,19 @@ uint64_t system_xcr0(void)
 {
 	struct kvm_cpuid_entry2 entries[MAX_CPUID_ENTRIES];
 	uint32_t n, count = MAX_CPUID_ENTRIES;
-	struct control_cpuid *host;
+	const struct control_cpuid *host;
 
-	if (host_leaves(&host, &n) < 0 || cpuid_supported(host, n, entries, &count) < 0)
+	if (system_host_leaves(&host, &n) < 0 || cpuid_supported(host, n, entries, &count) < 0)
 		return STATE_XSTATE_FP | STATE_XSTATE_SSE;
 	return cpuid_xcr0(entries, count) | STATE_XSTATE_FP | STATE_XSTATE_SSE;
 }
 
 bool system_has_xsave(void)
 {
-	struct control_cpuid *host;
+	const struct control_cpuid *host;
 	uint32_t n, i;
 
-	if (host_leaves(&host, &n) < 0)
+	if (system_host_leaves(&host, &n) < 0)
 		return false;
 	for (i = 0; i < n; i++)
 		if (host[i].leaf == 1)

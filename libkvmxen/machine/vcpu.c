@@ -80,8 +80,7 @@ struct vcpu *vcpu_create(struct vm *vm, unsigned long id)
 		vcpu->index = atomic_load(&vm->vcpu_count);
 		vcpu->phase = VCPU_NEW;
 		pthread_mutex_init(&vcpu->mutex, NULL);
-		vcpu_state_reset(&vcpu->state, id, boot || !vm->interrupts.irqchip,
-				 vm->interrupts.irqchip);
+		vcpu_state_reset(&vcpu->state, id, boot, vm->interrupts.irqchip);
 		vm->vcpus[vcpu->index] = vcpu;
 		atomic_fetch_add(&vm->vcpu_count, 1);
 	}

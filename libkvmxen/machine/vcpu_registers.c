@@ -83,7 +83,7 @@ long vcpu_get_xsave(struct vcpu *vcpu, struct kvm_xsave *xsave)
 {
 	long rc = load_read(vcpu, STATE_XSAVE);
 
-	*xsave = vcpu->state.xsave;
+	vcpu_state_get_xsave(&vcpu->state, xsave);
 	return rc;
 }
 
@@ -96,8 +96,7 @@ long vcpu_set_xsave(struct vcpu *vcpu, const struct kvm_xsave *xsave)
 	rc = load_read(vcpu, STATE_XSAVE);
 	if (rc < 0)
 		return rc;
-	vcpu->state.xsave = *xsave;
-	mark(vcpu, STATE_XSAVE);
+	vcpu_state_set_xsave(&vcpu->state, xsave);
 	return 0;
 }
 
@@ -151,32 +150,19 @@ long vcpu_get_events(struct vcpu *vcpu, struct kvm_vcpu_events *events)
 {
 	long rc = load_read(vcpu, STATE_EVENTS);
 
-	*events = vcpu->state.events;
-	events->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	vcpu_state_get_events(&vcpu->state, events);
 	return rc;
 }
 
 long vcpu_set_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
 {
-	struct kvm_vcpu_events *own = &vcpu->state.events;
 	long rc = load_read(vcpu, STATE_EVENTS | STATE_MP);
 
 	if (rc == 0)
 		rc = vcpu_events_check(events, vcpu->state.mp_state.mp_state);
 	if (rc < 0)
 		return rc;
-	own->exception = events->exception;
-	own->exception.pending = 0; /* of KVM_CAP_EXCEPTION_PAYLOAD alone */
-	own->interrupt = events->interrupt;
-	own->nmi.injected = events->nmi.injected;
-	own->nmi.masked = events->nmi.masked;
-	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
-		own->nmi.pending = events->nmi.pending;
-	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR)
-		own->sipi_vector = events->sipi_vector;
-	if (!(events->flags & KVM_VCPUEVENT_VALID_SHADOW))
-		own->interrupt.shadow = 0;
-	mark(vcpu, STATE_EVENTS);
+	vcpu_state_set_events(&vcpu->state, events);
 	return 0;
 }
 
