@@ -3,10 +3,14 @@
 #include <errno.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "include/kvmxen/kvmxen.h"
 #include "libkvmxen/ioctl/fd.h"
 #include "libkvmxen/machine/memory.h"
+#include "libkvmxen/machine/vcpu.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -17,6 +21,23 @@ EXPORT bool kvmxen_memory_intercept(enum intercept_call call, void *address, siz
 				    int argument, long *result)
 {
 	return memory_intercept((enum memory_call)call, address, length, argument, result);
+}
+
+EXPORT void kvmxen_mapped(int fd, void *address, size_t length, long offset, int protection)
+{
+	const long ring = VCPU_COALESCED_PAGE * VCPU_PAGE;
+	struct file *file = fd_get(fd);
+
+	if (!file)
+		return;
+	if (file->kind == FD_VCPU) {
+		const struct vcpu *vcpu = file->object, *first = vcpu->vm->vcpus[0];
+
+		if (vcpu != first && offset <= ring && offset + (long)length > ring)
+			syscall(SYS_mmap, (char *)address + (ring - offset), VCPU_PAGE, protection,
+				MAP_SHARED | MAP_FIXED, first->memfd, ring);
+	}
+	file_put(file);
 }
 
 EXPORT void kvmxen_forget(unsigned first, unsigned last)

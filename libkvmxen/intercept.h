@@ -20,6 +20,10 @@ enum intercept_call {
 bool kvmxen_memory_intercept(enum intercept_call call, void *address, size_t length, int argument,
 			     long *result);
 
+/* [address, address + length) has just been mapped from fd, one of ours, at offset: puts the VM's
+ * one coalesced ring where it belongs, which is in the mapping of every vcpu. */
+void kvmxen_mapped(int fd, void *address, size_t length, long offset, int protection);
+
 /* Descriptors first to last are about to be closed. */
 void kvmxen_forget(unsigned first, unsigned last);
 #define intercept_forget kvmxen_forget

@@ -267,7 +267,10 @@ EXPORT int posix_madvise(void *address, size_t length, int advice)
 		    kvmxen_memory_intercept(INTERCEPT_MMAP_FIXED, address, length, flags,          \
 					    &result))                                              \
 			return (void *)result;                                                     \
-		return NEXT(name)(address, length, protection, flags, fd, offset);                 \
+		void *at = NEXT(name)(address, length, protection, flags, fd, offset);             \
+		if (at != MAP_FAILED && fd >= 0 && kvmxen_owns(fd))                                \
+			kvmxen_mapped(fd, at, length, (long)offset, protection);                   \
+		return at;                                                                         \
 	}
 MMAP(mmap, off_t)
 MMAP(mmap64, off64_t)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <linux/kvm.h>
@@ -34,13 +33,9 @@ static long with_struct(const struct ioctl_row *row, void *object, void *user)
 	size_t size = _IOC_SIZE(row->request);
 	long rc;
 
-	/* Even a pure read goes in first: some say in the structure what they want. */
-	if (_IOC_DIR(row->request) & _IOC_WRITE) {
-		if (copy_in(argument, user, size))
-			return -EFAULT;
-	} else {
-		memset(argument, 0, size);
-	}
+	/* Also when the request says "read": KVM_SET_IRQCHIP and KVM_SET_PIT do, and go in. */
+	if (copy_in(argument, user, size))
+		return -EFAULT;
 	rc = row->handler(object, argument);
 	if (rc >= 0 && (_IOC_DIR(row->request) & _IOC_READ) && copy_out(user, argument, size))
 		return -EFAULT;

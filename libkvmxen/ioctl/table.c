@@ -49,6 +49,16 @@ static long call_check_extension(void *object, void *argument)
 	return capability_value((unsigned long)argument);
 }
 
+/* Its request carries no size. */
+static long call_reinject_control(void *object, void *user)
+{
+	struct kvm_reinject_control control;
+
+	if (copy_in(&control, user, sizeof control))
+		return -EFAULT;
+	return interrupts_reinject_control(object, &control);
+}
+
 /* The routing table's tail follows the header: copied here, checked there. */
 static long call_set_gsi_routing(void *object, void *user)
 {
@@ -95,7 +105,6 @@ WITH_STRUCT(vm, interrupts_get_pit2, struct kvm_pit_state2)
 WITH_STRUCT(vm, interrupts_set_pit2, struct kvm_pit_state2)
 WITH_STRUCT(vm, interrupts_get_pit, struct kvm_pit_state)
 WITH_STRUCT(vm, interrupts_set_pit, struct kvm_pit_state)
-WITH_STRUCT(vm, interrupts_reinject_control, struct kvm_reinject_control)
 WITH_STRUCT(vm, interrupts_irq_line, struct kvm_irq_level)
 WITH_STRUCT(vm, interrupts_irq_line_status, struct kvm_irq_level)
 WITH_STRUCT(vm, interrupts_signal_msi, struct kvm_msi)
@@ -179,7 +188,7 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_SET_PIT2, FD_VM, ARGUMENT_STRUCT, call_interrupts_set_pit2),
 	ROW(KVM_GET_PIT, FD_VM, ARGUMENT_STRUCT, call_interrupts_get_pit),
 	ROW(KVM_SET_PIT, FD_VM, ARGUMENT_STRUCT, call_interrupts_set_pit),
-	ROW(KVM_REINJECT_CONTROL, FD_VM, ARGUMENT_STRUCT, call_interrupts_reinject_control),
+	ROW(KVM_REINJECT_CONTROL, FD_VM, ARGUMENT_USER, call_reinject_control),
 	ROW(KVM_IRQ_LINE, FD_VM, ARGUMENT_STRUCT, call_interrupts_irq_line),
 	ROW(KVM_IRQ_LINE_STATUS, FD_VM, ARGUMENT_STRUCT, call_interrupts_irq_line_status),
 	ROW(KVM_SET_GSI_ROUTING, FD_VM, ARGUMENT_USER, call_set_gsi_routing),

@@ -24,7 +24,6 @@
 #define PAGES_SLACK        64        /* scratch, monitor ring, Xen's own special pages */
 #define POOL_PER_VCPU      (1 << 20) /* libxl's rule: 1 MiB a vcpu, 4 KiB a MiB of memory */
 #define PAGES_PER_MIB      256
-#define TIMER_MODE_DEFAULT 1 /* HVMPTM_no_delay_for_missed_ticks, libxl's choice for HVM */
 
 #define DEVICE(vm, op, ...)  ((vm)->xen.dev->ops->op((vm)->xen.dev, (vm)->domid, ##__VA_ARGS__))
 #define CONTROL(vm, op, ...) ((vm)->xen.ctl->ops->op((vm)->xen.ctl, (vm)->domid, ##__VA_ARGS__))
@@ -39,7 +38,7 @@ static int set_params(struct vm *vm)
 		bool irqchip_only;
 	} table[] = {
 		{HVM_PARAM_TRIPLE_FAULT_REASON, SHUTDOWN_suspend, false},
-		{HVM_PARAM_TIMER_MODE, TIMER_MODE_DEFAULT, true},
+		{HVM_PARAM_TIMER_MODE, interrupts_timer_mode(vm), true},
 		{HVM_PARAM_HPET_ENABLED, 1, true},
 		/* Xen's PM timer and PM1a block go where no VMM has its own: 0x1f40. */
 		{HVM_PARAM_ACPI_IOPORTS_LOCATION, 0, true},
