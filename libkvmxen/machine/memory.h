@@ -7,8 +7,13 @@
  * (a privcmd mapping cannot be split later), and that frame sits at one gfn: where a slot shows
  * it to the guest, or in the parking range out of the guest's reach when no slot does.
  *
- * SET_USER_MEMORY_REGION changes the table of slots alone. memory_flush makes Xen's p2m agree with
- * it: the difference, not the history, so that a VMM's delete-and-add storms cost nothing.
+ * SET_USER_MEMORY_REGION changes the table of slots. memory_flush makes Xen's p2m agree with it:
+ * the difference, not the history, so that a VMM's delete-and-add storms cost nothing. Two things
+ * do not wait for a flush once the VM is live: memory that is new is backed within the ioctl (the
+ * VMM may write to it from any thread afterwards, and while it is being replaced such a write
+ * would be lost), and a log of written pages begins within it.
+ *
+ * Threads: any; the functions take the locks that they need, but for memory_flush.
  */
 #ifndef KVMXEN_MACHINE_MEMORY_H
 #define KVMXEN_MACHINE_MEMORY_H
@@ -55,7 +60,8 @@ void *memory_at(struct vm *vm, uint64_t gpa, size_t length, bool *readonly);
  * guest may write, or else the one with the lowest id, has the page. A read-only one beside it has
  * a copy, brought up to date by each memory_flush and by memory_refresh_aliases (call it when the
  * VMM has set registers: it may have rewritten its ROM). A further writable one has no memory in
- * Xen: accesses arrive as requests, and memory_serve answers them.
+ * Xen: accesses arrive as requests, and memory_serve answers them; but the one with the reset
+ * vector has a copy that takes no writes. memory_plan.c says why.
  */
 void memory_refresh_aliases(struct vm *vm);
 
@@ -66,6 +72,7 @@ bool memory_serve(struct vm *vm, uint64_t gpa, void *data, size_t size, bool is_
 /* The guest is about to execute at gpa: true when that is in a read-only slot that had to be made
  * executable for it; memory_flush then has something to do. */
 bool memory_executed(struct vm *vm, uint64_t gpa);
+
 /* What the library itself stored into guest memory on the guest's behalf is logged as KVM would. */
 void memory_mark_dirty(struct vm *vm, uint64_t gpa, size_t length);
 
