@@ -56,9 +56,10 @@ EXPORT bool kvmxen_is_generic(unsigned long request)
 
 EXPORT int kvmxen_memory_release(void *address, size_t length)
 {
-	long result = 0;
+	int rc = memory_ordinary(address, length);
 
-	if (memory_intercept(MEMORY_MUNMAP, address, length, 0, &result))
-		return (int)result;
-	return 0;
+	if (rc == 0)
+		return 0;
+	errno = -rc;
+	return -1;
 }

@@ -91,6 +91,8 @@ static long flush(struct vcpu *vcpu)
 	if (rc == 0) {
 		if (work & VM_WORK_MEMORY)
 			rc = memory_flush(vm);
+		else
+			memory_refresh_aliases(vm); /* a reset may have rewritten a ROM */
 		if (rc == 0 && (vcpu->state.dirty || vcpu->phase == VCPU_NEW ||
 				(work & (VM_WORK_INTERRUPTS | VM_WORK_VCPUS))))
 			rc = load_dirty(vm);

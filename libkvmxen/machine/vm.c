@@ -104,10 +104,14 @@ static void vm_destroy(struct vm *vm)
 		return;
 	stats_write(vm);
 	interrupts_destroy(vm);
-	if (live)
+	if (live) {
+		/* A flush that the worker was asked for must be over, or find the domain gone. */
+		pthread_mutex_lock(&vm->lock);
 		domain_end(vm, true);
-	else
+		pthread_mutex_unlock(&vm->lock);
+	} else {
 		memory_destroy(vm, true);
+	}
 	worker_destroy(vm->worker);
 	for (i = 0; i < count; i++)
 		vcpu_free(vm->vcpus[i]);
