@@ -25,7 +25,8 @@ static const struct argp_option options[] = {
 	{"verbose", 'v', NULL, 0, "Say on stderr what is refused and why; twice: what is done", 0},
 	{"name", 'n', "NAME", 0, "The domain's name in xl list (default kvmxen-PID)", 0},
 	{"cpuid", 'c', "WHOSE", 0,
-	 "vmm: the guest sees exactly the CPUID that the VMM set (default); xen: Xen's own answers, "
+	 "vmm: the guest sees exactly the CPUID that the VMM set (default); xen: Xen's own "
+	 "answers, "
 	 "which cost nothing",
 	 0},
 	{"stats", 's', "FILE", 0, "Write what the VM did to FILE when it ends", 0},

@@ -263,9 +263,8 @@ EXPORT int posix_madvise(void *address, size_t length, int advice)
 			  offset_type offset)                                                      \
 	{                                                                                          \
 		long result;                                                                       \
-		if ((flags & MAP_FIXED) &&                                                         \
-		    kvmxen_memory_intercept(INTERCEPT_MMAP_FIXED, address, length, flags,          \
-					    &result))                                              \
+		if ((flags & MAP_FIXED) && kvmxen_memory_intercept(INTERCEPT_MMAP_FIXED, address,  \
+								   length, flags, &result))        \
 			return (void *)result;                                                     \
 		void *at = NEXT(name)(address, length, protection, flags, fd, offset);             \
 		if (at != MAP_FAILED && fd >= 0 && kvmxen_owns(fd))                                \

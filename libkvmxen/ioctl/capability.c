@@ -13,12 +13,21 @@ static long online_cpus(void)
 	return n < 1 ? 1 : n > VM_MAX_VCPUS ? VM_MAX_VCPUS : n;
 }
 
-#define CAP(name, value)          {KVM_CAP_##name, #name, value, NULL, NULL}
-#define CAP_CALL(name, function)  {KVM_CAP_##name, #name, 0, function, NULL}
-#define CAP_ABSENT(name, reason)  {KVM_CAP_##name, #name, 0, NULL, reason}
-#define NO_NESTED                 "Xen has no state API for nested guests"
-#define NO_KVM_MSRS               "Xen cannot intercept KVM's own MSRs"
-#define NOT_YET                   "not done yet"
+#define CAP(name, value)                                                                           \
+	{                                                                                          \
+		KVM_CAP_##name, #name, value, NULL, NULL                                           \
+	}
+#define CAP_CALL(name, function)                                                                   \
+	{                                                                                          \
+		KVM_CAP_##name, #name, 0, function, NULL                                           \
+	}
+#define CAP_ABSENT(name, reason)                                                                   \
+	{                                                                                          \
+		KVM_CAP_##name, #name, 0, NULL, reason                                             \
+	}
+#define NO_NESTED   "Xen has no state API for nested guests"
+#define NO_KVM_MSRS "Xen cannot intercept KVM's own MSRs"
+#define NOT_YET     "not done yet"
 
 static const struct capability table[] = {
 	CAP(IRQCHIP, 1),
@@ -77,7 +86,8 @@ static const struct capability table[] = {
 	CAP(IOEVENTFD_ANY_LENGTH, 1),
 	CAP_ABSENT(X86_SMM, "Xen's HVM guests have no SMM"),
 	CAP_ABSENT(SPLIT_IRQCHIP, NOT_YET),
-	CAP_ABSENT(X2APIC_API, "the guest's LAPIC stays in xAPIC mode: Xen numbers x2APIC ids itself"),
+	CAP_ABSENT(X2APIC_API,
+		   "the guest's LAPIC stays in xAPIC mode: Xen numbers x2APIC ids itself"),
 	CAP(IMMEDIATE_EXIT, 1),
 	CAP(GET_MSR_FEATURES, 1),
 	CAP_ABSENT(NESTED_STATE, NO_NESTED),

@@ -155,8 +155,14 @@ WITH_STRUCT(vcpu, vcpu_tpr_access_reporting, struct kvm_tpr_access_ctl)
 WITH_STRUCT(vcpu, vcpu_setup_mce, uint64_t)
 WITH_STRUCT(vcpu, vcpu_set_mce, struct kvm_x86_mce)
 
-#define ROW(request, fd, argument, handler) {request, #request, fd, argument, handler, NULL}
-#define ABSENT(request, fd, reason)         {request, #request, fd, ARGUMENT_USER, NULL, reason}
+#define ROW(request, fd, argument, handler)                                                        \
+	{                                                                                          \
+		request, #request, fd, argument, handler, NULL                                     \
+	}
+#define ABSENT(request, fd, reason)                                                                \
+	{                                                                                          \
+		request, #request, fd, ARGUMENT_USER, NULL, reason                                 \
+	}
 
 static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_API_VERSION, FD_SYSTEM, ARGUMENT_ZERO, call_api_version),

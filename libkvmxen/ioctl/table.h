@@ -13,8 +13,8 @@
 #include "libkvmxen/ioctl/fd.h"
 
 enum argument {
-	ARGUMENT_ZERO,   /* none: anything but 0 is EINVAL */
-	ARGUMENT_VALUE,  /* the argument is a number */
+	ARGUMENT_ZERO,  /* none: anything but 0 is EINVAL */
+	ARGUMENT_VALUE, /* the argument is a number */
 	ARGUMENT_IGNORED,
 	ARGUMENT_STRUCT, /* a structure of the size in the request: copied in and out */
 	ARGUMENT_USER,   /* a structure with a tail: the handler copies */

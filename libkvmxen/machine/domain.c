@@ -20,10 +20,10 @@
 #include "libkvmxen/machine/world.h"
 #include "libkvmxen/message.h"
 
-#define KIB_PER_PAGE       4
-#define PAGES_SLACK        64        /* scratch, monitor ring, Xen's own special pages */
-#define POOL_PER_VCPU      (1 << 20) /* libxl's rule: 1 MiB a vcpu, 4 KiB a MiB of memory */
-#define PAGES_PER_MIB      256
+#define KIB_PER_PAGE  4
+#define PAGES_SLACK   64        /* scratch, monitor ring, Xen's own special pages */
+#define POOL_PER_VCPU (1 << 20) /* libxl's rule: 1 MiB a vcpu, 4 KiB a MiB of memory */
+#define PAGES_PER_MIB 256
 
 #define DEVICE(vm, op, ...)  ((vm)->xen.dev->ops->op((vm)->xen.dev, (vm)->domid, ##__VA_ARGS__))
 #define CONTROL(vm, op, ...) ((vm)->xen.ctl->ops->op((vm)->xen.ctl, (vm)->domid, ##__VA_ARGS__))
@@ -86,8 +86,8 @@ static int set_up_memory(struct vm *vm)
 
 	if (rc == 0)
 		rc = CONTROL(vm, domain_set_paging_pool,
-			     (uint64_t)vcpus * POOL_PER_VCPU +
-				     (pages / PAGES_PER_MIB + 1) * 4096 + POOL_PER_VCPU);
+			     (uint64_t)vcpus * POOL_PER_VCPU + (pages / PAGES_PER_MIB + 1) * 4096 +
+				     POOL_PER_VCPU);
 	if (rc == 0) {
 		rc = DEVICE(vm, mem_populate, 0, 1, &scratch);
 		rc = rc == 1 ? 0 : rc < 0 ? rc : -ENOMEM;

@@ -60,7 +60,7 @@ static int child(void *data)
 	struct spawning *s = data;
 	char *argv[] = {(char *)(uintptr_t)JANITOR_NAME, NULL};
 	/* Without our preloaded shim. */
-	char *environment[] = {(char *)(uintptr_t)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+	char *environment[] = {(char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
 
 	if (syscall(SYS_dup3, s->theirs, JANITOR_FD, 0) == JANITOR_FD)
 		execve(s->path, argv, environment);

@@ -38,8 +38,8 @@ static int get_one(struct vcpu *vcpu, uint16_t typecode, void *body, uint32_t le
 {
 	struct vm *vm = vcpu->vm;
 
-	return vm->xen.ctl->ops->context_get_one(vm->xen.ctl, vm->domid, typecode, vcpu->index, body,
-						 length);
+	return vm->xen.ctl->ops->context_get_one(vm->xen.ctl, vm->domid, typecode, vcpu->index,
+						 body, length);
 }
 
 /* Xen gives no CPU record of a vcpu that is down. One that halted for good is brought up for the
@@ -339,7 +339,8 @@ static int build_and_set(struct vm *vm, struct vcpu_records *all, uint64_t tsc_b
 		rc = ops->context_set(vm->xen.ctl, vm->domid, image.data, image.length);
 	image_free(&image);
 	if (rc < 0)
-		message_error("KVM_RUN: Xen refuses the state of domain %u: error %d", vm->domid, -rc);
+		message_error("KVM_RUN: Xen refuses the state of domain %u: error %d", vm->domid,
+			      -rc);
 	return rc;
 }
 

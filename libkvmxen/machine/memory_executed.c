@@ -24,9 +24,10 @@ bool memory_executed(struct vm *vm, uint64_t gpa)
 		executed.flags |= SLOT_EXECUTED;
 		changed = slots_replace(p, slot, &executed) == 0;
 		if (changed) {
-			message_debug("slot %u (guest address %#llx) is read-only and executed: writes "
-				      "to it are dropped from now on",
-				      executed.id, (unsigned long long)executed.gfn << MEMORY_PAGE_SHIFT);
+			message_debug(
+				"slot %u (guest address %#llx) is read-only and executed: writes "
+				"to it are dropped from now on",
+				executed.id, (unsigned long long)executed.gfn << MEMORY_PAGE_SHIFT);
 			atomic_store(&vm->memory.changed, true);
 		}
 	}

@@ -3,9 +3,9 @@
  *
  * Xen's policy cannot say what a VMM's table says: Xen's own leaves are always there, KVM's never,
  * and the APIC id is Xen's numbering. So every CPUID of the guest becomes an event on a vm_event
- * ring (xen/vm_event.h), and is answered from the table that the vcpu was given with KVM_SET_CPUID2.
- * The vcpu stands still meanwhile, and no kick brings it to rest: so the monitor has a thread of
- * its own, which nothing that stops the world can hold up.
+ * ring (xen/vm_event.h), and is answered from the table that the vcpu was given with
+ * KVM_SET_CPUID2. The vcpu stands still meanwhile, and no kick brings it to rest: so the monitor
+ * has a thread of its own, which nothing that stops the world can hold up.
  */
 #ifndef KVMXEN_MACHINE_MONITOR_H
 #define KVMXEN_MACHINE_MONITOR_H

@@ -106,8 +106,8 @@ static long flush(struct vcpu *vcpu)
 
 static bool needs_flush(struct vcpu *vcpu)
 {
-	return atomic_load_explicit(&vcpu->vm->work, memory_order_relaxed) ||
-	       vcpu->state.dirty || vcpu->phase == VCPU_NEW;
+	return atomic_load_explicit(&vcpu->vm->work, memory_order_relaxed) || vcpu->state.dirty ||
+	       vcpu->phase == VCPU_NEW;
 }
 
 /* An IN whose result Xen has forgotten (a context load came in between): RIP has moved on already,
@@ -281,7 +281,8 @@ static int look_idle(struct run *r, long *rc)
 		return 0;
 	if (ops->domain_info(vm->xen.ctl, vm->domid, &info) != 0 || info.dying) {
 		if (vm_live(vm))
-			message_error("KVM_RUN: domain %u is gone: somebody destroyed it", vm->domid);
+			message_error("KVM_RUN: domain %u is gone: somebody destroyed it",
+				      vm->domid);
 		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
 		return 1;
 	}

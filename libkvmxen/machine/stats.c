@@ -39,7 +39,8 @@ void stats_write(const struct vm *vm)
 			atomic_load(&s->exits[exit_names[i].reason]));
 	fprintf(out, "exits.intr %lu\n", atomic_load(&s->eintr));
 	fprintf(out,
-		"ioeventfds %lu\ncoalesced %lu\ncpuids %lu\ninvalidates %lu\nkicks %lu\nloads %lu\n",
+		"ioeventfds %lu\ncoalesced %lu\ncpuids %lu\ninvalidates %lu\nkicks %lu\nloads "
+		"%lu\n",
 		atomic_load(&s->ioeventfds), atomic_load(&s->coalesced), atomic_load(&s->cpuids),
 		atomic_load(&s->invalidates), atomic_load(&s->kicks), atomic_load(&s->loads));
 	fclose(out);

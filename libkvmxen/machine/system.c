@@ -146,7 +146,8 @@ bool system_has_xsave(void)
 	return false;
 }
 
-/* Nothing is emulated that is not supported; but KVM always names these, with no feature in them. */
+/* Nothing is emulated that is not supported; but KVM always names these, with no feature in them.
+ */
 long system_get_emulated_cpuid(void *user)
 {
 	static const struct kvm_cpuid_entry2 entries[] = {

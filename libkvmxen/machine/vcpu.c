@@ -51,9 +51,10 @@ static int check(const struct vm *vm, unsigned long id)
 		return -EEXIST;
 	}
 	if (atomic_load(&vm->phase) != VM_NEW) {
-		message_error("KVM_CREATE_VCPU: id %lu comes after the first KVM_RUN: Xen fixes the "
-			      "number of vcpus when the domain is made",
-			      id);
+		message_error(
+			"KVM_CREATE_VCPU: id %lu comes after the first KVM_RUN: Xen fixes the "
+			"number of vcpus when the domain is made",
+			id);
 		return -EINVAL;
 	}
 	return 0;

@@ -57,7 +57,7 @@ struct vcpu {
 	struct event_channels *evtchn;
 	uint32_t port;
 	bool has_sigmask;
-	sigset_t sigmask; /* KVM_SET_SIGNAL_MASK */
+	sigset_t sigmask;  /* KVM_SET_SIGNAL_MASK */
 	struct ioreq io;   /* the copy of the request that is being worked on */
 	uint32_t io_done;  /* elements of it already completed */
 	uint32_t io_shown; /* elements in the exit shown to the VMM; 0: none shown */
@@ -66,7 +66,7 @@ struct vcpu {
 	bool has_replay;   /* the next request may be the re-issue of one already served */
 	struct ioreq replay;
 	uint64_t replay_data;
-	atomic_bool in_run; /* its thread is inside KVM_RUN and may let Xen run it */
+	atomic_bool in_run;    /* its thread is inside KVM_RUN and may let Xen run it */
 	atomic_bool answering; /* about to answer its slot: see machine/world.h */
 };
 

@@ -72,7 +72,7 @@ struct vm {
 	uint32_t tsc_khz;      /* 0: the host's own */
 	uint64_t tss_address, identity_map_address;
 	uint32_t boot_cpu_id;
-	struct vm *next;       /* machine/vm.c: all VMs of this process */
+	struct vm *next; /* machine/vm.c: all VMs of this process */
 };
 
 /* Bits of vm->work. */

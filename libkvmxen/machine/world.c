@@ -156,8 +156,8 @@ static int wait_for_rest(struct vm *vm)
 			return 0;
 		if (++round % 200 == 0) {
 			if (now_ms() > limit) {
-				message_error("vcpu %u of domain %u does not stop", vm->vcpus[i]->id,
-					      vm->domid);
+				message_error("vcpu %u of domain %u does not stop",
+					      vm->vcpus[i]->id, vm->domid);
 				return -EIO;
 			}
 			/* The flag may have been lost to a chain of I/O. */
@@ -187,7 +187,8 @@ int world_stop(struct vm *vm)
 	rc = world_arm(vm);
 	/* Enabling an enabled server pauses and unpauses the domain: all pass their resume path. */
 	if (rc == 0)
-		rc = vm->xen.dev->ops->ioreq_server_enable(vm->xen.dev, vm->domid, vm->server, true);
+		rc = vm->xen.dev->ops->ioreq_server_enable(vm->xen.dev, vm->domid, vm->server,
+							   true);
 	if (rc == 0)
 		rc = wait_for_rest(vm);
 	if (rc == 0)

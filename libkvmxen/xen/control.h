@@ -130,8 +130,8 @@ struct control_ops {
 
 	/* XEN_DOMCTL_shadow_op. For CLEAN and PEEK: bitmap of the frames 0 to pages - 1, empty
 	 * when the log is off. ENABLE while it is on, also for mem_track_vram: it starts anew. */
-	int (*log_dirty)(struct control *ctl, uint16_t domid, enum log_dirty_op op,
-			 uint64_t pages, uint8_t *bitmap);
+	int (*log_dirty)(struct control *ctl, uint16_t domid, enum log_dirty_op op, uint64_t pages,
+			 uint8_t *bitmap);
 
 	/* "4.17.7" and the like. Owned by ctl. */
 	const char *(*version)(struct control *ctl);

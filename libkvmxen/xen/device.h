@@ -90,7 +90,8 @@ struct device_ops {
 	/* --- interrupts --- */
 
 	int (*isa_irq_set)(struct device *dev, uint16_t domid, uint8_t irq, bool level);
-	/* INTx 0-3 of device 0-31 on segment 0 bus 0; GSI = 16 + ((4 * dev + dev / 8 + intx) & 31) */
+	/* INTx 0-3 of device 0-31 on segment 0 bus 0; GSI = 16 + ((4 * dev + dev / 8 + intx) & 31)
+	 */
 	int (*pci_intx_set)(struct device *dev, uint16_t domid, uint8_t device, uint8_t intx,
 			    bool level);
 	/* XEN_DMOP_set_pci_link_route: PCI link 0-3 to an ISA irq, 0: none. */
