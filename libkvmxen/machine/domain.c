@@ -276,7 +276,8 @@ void domain_end(struct vm *vm, bool keep_content)
 	if (vm->ioreqs) {
 		answer_all(vm);
 		unbind_vcpus(vm);
-		DEVICE(vm, ioreq_server_destroy, vm->server);
+		/* The server itself goes with the domain: paused vcpus have not yet taken their
+		 * answers. */
 		vm->xen.dev->ops->ioreq_server_unmap(vm->xen.dev, vm->ioreqs);
 		vm->ioreqs = NULL;
 	}

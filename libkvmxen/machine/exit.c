@@ -31,7 +31,7 @@ bool exit_take(struct vcpu *vcpu)
 	switch (io->type) {
 	case IOREQ_TYPE_PIO:
 		return (io->size == 1 || io->size == 2 || io->size == 4) &&
-		       io->addr + io->size <= 0x10000;
+		       io->addr <= 0x10000 - io->size;
 	case IOREQ_TYPE_COPY:
 		return io->size == 1 || io->size == 2 || io->size == 4 || io->size == 8;
 	default:
