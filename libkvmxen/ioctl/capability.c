@@ -3,6 +3,7 @@
 
 #include <linux/kvm.h>
 
+#include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/ioctl/table.h"
 #include "libkvmxen/machine/vcpu.h"
 
@@ -11,6 +12,11 @@ static long online_cpus(void)
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return n < 1 ? 1 : n > VM_MAX_VCPUS ? VM_MAX_VCPUS : n;
+}
+
+static long xsave_works(void)
+{
+	return system_has_xsave();
 }
 
 #define CAP(name, value)                                                                           \
@@ -68,7 +74,7 @@ static const struct capability table[] = {
 	CAP(X86_ROBUST_SINGLESTEP, 1),
 	CAP(ENABLE_CAP, 1),
 	CAP(XSAVE, 1),
-	CAP(XCRS, 1),
+	CAP_CALL(XCRS, xsave_works),
 	CAP_ABSENT(ASYNC_PF, NO_KVM_MSRS),
 	CAP_ABSENT(TSC_CONTROL, "Xen scales the TSC by emulating it unless the processor can"),
 	CAP(GET_TSC_KHZ, 1),

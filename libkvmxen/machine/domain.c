@@ -263,7 +263,8 @@ static void answer_all(struct vm *vm)
 		struct vcpu *vcpu = vm->vcpus[i];
 
 		if (vcpu->slot && vcpu->port && world_slot_state(vcpu) == STATE_IOREQ_READY)
-			world_answer(vcpu);
+			while (!world_answer(vcpu))
+				atomic_store(&vcpu->io_cancelled, false);
 	}
 }
 

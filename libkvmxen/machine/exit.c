@@ -18,7 +18,6 @@ bool exit_take(struct vcpu *vcpu)
 	*io = *vcpu->slot;
 	vcpu->io_done = 0;
 	vcpu->io_shown = 0;
-	vcpu->io_cancelled = false;
 	if (io->type == IOREQ_TYPE_INVALIDATE)
 		return true;
 	if (io->count == 0)

@@ -288,19 +288,24 @@ static bool wants_up(struct vcpu *vcpu, const struct vcpu_records *r)
 	return r->up || (!waits && (vcpu->state.dirty & (STATE_REGS | STATE_SREGS)));
 }
 
-/* Notes what the load does to an exit that is with the VMM: see exit_complete's callers. */
-static void note_cancelled(struct vcpu *vcpu, uint64_t old_rip, uint64_t new_rip)
+/* Notes what the load does to a request that is not answered yet, shown to the VMM or not: its
+ * result is dropped by Xen (see work_on_request), and an MMIO access is issued again, unless the
+ * VMM has moved the vcpu elsewhere. self: whose thread we are; it has put its result into the
+ * registers beforehand. */
+static void note_cancelled(struct vcpu *vcpu, const struct vcpu *self, bool same_rip)
 {
-	bool is_mmio = vcpu->io.type == IOREQ_TYPE_COPY && !vcpu->io.data_is_ptr;
+	const struct ioreq *slot = vcpu->slot;
 
-	if (vcpu->phase != VCPU_EXIT)
+	if (!slot || world_slot_state(vcpu) != STATE_IOREQ_READY ||
+	    slot->type == IOREQ_TYPE_INVALIDATE)
 		return;
-	vcpu->io_cancelled = true;
-	/* Xen issues the access again, unless the VMM has moved the vcpu elsewhere. */
-	vcpu->has_replay = is_mmio && old_rip == new_rip;
+	vcpu->has_replay = same_rip && slot->type == IOREQ_TYPE_COPY && !slot->data_is_ptr;
+	if (vcpu != self)
+		atomic_store(&vcpu->io_cancelled, true);
 }
 
-static int build_and_set(struct vm *vm, struct vcpu_records *all, uint64_t tsc_base, bool first)
+static int build_and_set(struct vm *vm, struct vcpu_records *all, uint64_t tsc_base, bool first,
+			 const struct vcpu *self)
 {
 	const struct control_ops *ops = vm->xen.ctl->ops;
 	unsigned count = atomic_load(&vm->vcpu_count), i;
@@ -323,7 +328,7 @@ static int build_and_set(struct vm *vm, struct vcpu_records *all, uint64_t tsc_b
 			tsc += __rdtsc() - tsc_base;
 		r->cpu.tsc = tsc;
 		image_add(&image, HVM_SAVE_CODE(CPU), i, &r->cpu, sizeof r->cpu);
-		note_cancelled(vcpu, old_rip, r->cpu.rip);
+		note_cancelled(vcpu, self, old_rip == r->cpu.rip);
 	}
 	if (rc == 0 && vm->interrupts.irqchip)
 		rc = interrupts_records(vm, &image);
@@ -374,7 +379,7 @@ int load_first(struct vm *vm)
 		return -ENOMEM;
 	for (i = 0; i < atomic_load(&vm->vcpu_count); i++)
 		all[i].view = &vm->vcpus[i]->state;
-	rc = build_and_set(vm, all, 0, true);
+	rc = build_and_set(vm, all, 0, true, NULL);
 	if (rc == 0)
 		loaded(vm, true);
 	free(all);
@@ -466,7 +471,7 @@ static int read_all(struct vm *vm, struct vcpu_records *all, uint64_t *tsc_base)
 	return rc;
 }
 
-int load_dirty(struct vm *vm)
+int load_dirty(struct vm *vm, const struct vcpu *self)
 {
 	struct vcpu_records *all = calloc(VM_MAX_VCPUS, sizeof *all);
 	unsigned count = atomic_load(&vm->vcpu_count), i;
@@ -485,7 +490,7 @@ int load_dirty(struct vm *vm)
 			rc = take_down(vm, vcpu);
 	}
 	if (rc == 0)
-		rc = build_and_set(vm, all, tsc_base, false);
+		rc = build_and_set(vm, all, tsc_base, false, self);
 	if (rc == 0)
 		loaded(vm, false);
 	if (rc == 0)

@@ -17,7 +17,7 @@ int load_read(struct vcpu *vcpu, uint32_t parts);
 int load_first(struct vm *vm);
 
 /* Writes what is dirty in any vcpu that is not running in the VMM's eyes and in the irqchip.
- * vm->lock held, the world stopped. */
-int load_dirty(struct vm *vm);
+ * vm->lock held, the world stopped. self: the vcpu whose KVM_RUN asks. */
+int load_dirty(struct vm *vm, const struct vcpu *self);
 
 #endif

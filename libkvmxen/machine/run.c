@@ -60,7 +60,8 @@ static void let_run(struct vcpu *vcpu)
 {
 	vcpu->phase = VCPU_RUNNING;
 	vcpu->state.known = 0;
-	world_answer(vcpu);
+	while (!world_answer(vcpu))
+		atomic_store(&vcpu->io_cancelled, false); /* an invalidate has no result */
 }
 
 /* --- before the guest runs --- */
@@ -95,7 +96,7 @@ static long flush(struct vcpu *vcpu)
 			memory_refresh_aliases(vm); /* a reset may have rewritten a ROM */
 		if (rc == 0 && (vcpu->state.dirty || vcpu->phase == VCPU_NEW ||
 				(work & (VM_WORK_INTERRUPTS | VM_WORK_VCPUS))))
-			rc = load_dirty(vm);
+			rc = load_dirty(vm, vcpu);
 		world_start(vm);
 	}
 	if (rc < 0)
@@ -161,34 +162,44 @@ static bool is_replay(struct vcpu *vcpu)
 	return same;
 }
 
+/* A context load made Xen forget the request: the guest's registers must take what it dropped. */
+static long make_up(struct vcpu *vcpu)
+{
+	long rc;
+
+	atomic_store(&vcpu->io_cancelled, false);
+	rc = merge_input(vcpu);
+	if (rc == 0 && vcpu->state.dirty)
+		rc = flush(vcpu);
+	return rc;
+}
+
 /* Goes on with a request until it is shown or done. 1: an exit is shown; 0: answered. */
 static long work_on_request(struct run *r)
 {
 	struct vcpu *vcpu = r->vcpu;
+	long rc;
 
 	if (exit_next(vcpu) == EXIT_SHOWN)
 		return 1;
-	if (vcpu->io_cancelled) {
-		/* The guest's registers must take what Xen dropped before it goes on. */
-		long rc = merge_input(vcpu);
-
-		if (rc == 0 && vcpu->has_replay)
-			remember_replay(vcpu);
-		if (rc == 0 && vcpu->state.dirty)
-			rc = flush(vcpu);
-		if (rc < 0)
-			return rc;
-	} else {
-		exit_result_to_slot(vcpu);
-	}
 	if (r->stop) {
 		/* The instruction is completed, and the next one must not begin. */
-		long rc = world_arm(vcpu->vm);
-
+		rc = world_arm(vcpu->vm);
 		if (rc < 0)
 			return rc;
 	}
-	let_run(vcpu);
+	vcpu->phase = VCPU_RUNNING;
+	do {
+		if (atomic_load(&vcpu->io_cancelled)) {
+			rc = make_up(vcpu);
+			if (rc < 0)
+				return rc;
+		}
+		if (vcpu->has_replay)
+			remember_replay(vcpu);
+		exit_result_to_slot(vcpu);
+		vcpu->state.known = 0;
+	} while (!world_answer(vcpu));
 	return 0;
 }
 
@@ -267,6 +278,19 @@ static long look_executed(struct vcpu *vcpu)
 	return rc < 0 ? rc : 1;
 }
 
+/* The exception that became a triple fault must not come again with the next registers: KVM resets
+ * the vcpu here. */
+static void forget_events(struct vcpu *vcpu)
+{
+	if (load_read(vcpu, STATE_EVENTS) < 0)
+		return;
+	vcpu->state.events.exception.injected = 0;
+	vcpu->state.events.exception.pending = 0;
+	vcpu->state.events.interrupt.injected = 0;
+	vcpu->state.events.nmi.injected = 0;
+	vcpu->state.dirty |= STATE_EVENTS;
+}
+
 /* Nothing has come for a while. 1: KVM_RUN ends with *rc. */
 static int look_idle(struct run *r, long *rc)
 {
@@ -287,6 +311,7 @@ static int look_idle(struct run *r, long *rc)
 		return 1;
 	}
 	if (info.shutdown && info.shutdown_reason == SHUTDOWN_suspend) {
+		forget_events(vcpu);
 		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
 		return 1;
 	}
@@ -409,13 +434,6 @@ static int resume(struct run *r, long *rc)
 			*rc = finish(vcpu, VCPU_EXIT, 0);
 			return 1;
 		}
-		/* With the VMM's own registers to be loaded Xen forgets the request, and the
-		 * result of an IN must go where it would have gone. */
-		if (vcpu->state.dirty & STATE_REGS && !vcpu->io_cancelled) {
-			*rc = merge_input(vcpu);
-			if (*rc < 0)
-				return 1;
-		}
 	} else if (r->stop) {
 		*rc = finish_interrupted(vcpu, vcpu->phase);
 		return 1;
@@ -456,7 +474,12 @@ static long run_guest(struct run *r)
 			return rc;
 	}
 	if (needs_flush(vcpu)) {
-		rc = flush(vcpu);
+		/* A load makes Xen forget the request: the result of an IN must go where it would
+		 * have gone. */
+		if (vcpu->phase == VCPU_EXIT && vcpu->io_done == vcpu->io.count)
+			rc = merge_input(vcpu);
+		if (rc == 0)
+			rc = flush(vcpu);
 		if (rc < 0)
 			return rc;
 	}

@@ -62,7 +62,7 @@ struct vcpu {
 	uint32_t io_done;  /* elements of it already completed */
 	uint32_t io_shown; /* elements in the exit shown to the VMM; 0: none shown */
 	bool halted;       /* KVM_EXIT_HLT was shown: KVM's next KVM_RUN goes on behind it */
-	bool io_cancelled; /* a context load made Xen forget it: exit_complete puts that right */
+	atomic_bool io_cancelled; /* a context load made Xen forget it: exit_complete puts that right */
 	bool has_replay;   /* the next request may be the re-issue of one already served */
 	struct ioreq replay;
 	uint64_t replay_data;

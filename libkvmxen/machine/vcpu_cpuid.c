@@ -16,7 +16,7 @@ static long install(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, uint32_
 	long rc = cpuid_check(entries, n);
 
 	pthread_mutex_lock(&vm->lock);
-	if (rc == 0 && atomic_load(&vm->phase) != VM_NEW) {
+	if (rc == 0 && vcpu->phase != VCPU_NEW) {
 		/* The CPUID monitor reads the table; KVM refuses a change after KVM_RUN as well. */
 		if (!cpuid_same(vcpu->cpuid, vcpu->cpuid_count, entries, n)) {
 			message_refused("KVM_SET_CPUID2: vcpu %u: another table after the first "

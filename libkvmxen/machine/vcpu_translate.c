@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/machine/cpuid.h"
 #include "libkvmxen/machine/load.h"
 
 #define CR0_PG   (1ull << 31)
@@ -41,7 +42,9 @@ static struct paging paging_of(const struct kvm_sregs *sregs)
 	return (struct paging){2, 4, 10};
 }
 
-static bool walk(struct vm *vm, const struct kvm_sregs *sregs, uint64_t linear, uint64_t *physical)
+/* physical_bits: of the guest's CPUID; address bits beyond them are reserved. */
+static bool walk(struct vm *vm, const struct kvm_sregs *sregs, unsigned physical_bits,
+		 uint64_t linear, uint64_t *physical)
 {
 	struct paging p = paging_of(sregs);
 	uint64_t table = sregs->cr3 & (p.levels == 3 ? 0xffffffe0ull : PTE_ADDR), entry = 0;
@@ -53,7 +56,7 @@ static bool walk(struct vm *vm, const struct kvm_sregs *sregs, uint64_t linear, 
 		shift = 12 + p.bits * (level - 1);
 		index = linear >> shift & ((1ull << p.bits) - 1);
 		if (!read_entry(vm, table + index * p.entry_size, p.entry_size, &entry) ||
-		    !(entry & PTE_P))
+		    !(entry & PTE_P) || (entry & PTE_ADDR) >> physical_bits)
 			return false;
 		/* Large pages: PS, below the top two levels; with 32-bit paging only under PSE. */
 		if (level > 1 && level <= 3 && (entry & PTE_PS) && !(p.levels == 3 && level == 3) &&
@@ -74,7 +77,8 @@ long vcpu_translate(struct vcpu *vcpu, struct kvm_translation *translation)
 	if (rc < 0)
 		return rc;
 	if (vcpu->state.sregs.cr0 & CR0_PG)
-		valid = walk(vcpu->vm, &vcpu->state.sregs, linear, &physical);
+		valid = walk(vcpu->vm, &vcpu->state.sregs,
+			     cpuid_physical_bits(vcpu->cpuid, vcpu->cpuid_count), linear, &physical);
 	translation->physical_address = valid ? physical : ~0ull;
 	translation->valid = valid;
 	translation->writeable = 1; /* as KVM, which does not look either */

@@ -121,7 +121,7 @@ int world_park(struct vcpu *vcpu)
 	}
 }
 
-void world_answer(struct vcpu *vcpu)
+bool world_answer(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 
@@ -134,10 +134,15 @@ void world_answer(struct vcpu *vcpu)
 		atomic_store(&vcpu->answering, false);
 		world_wait(vm);
 	}
+	if (atomic_load(&vcpu->io_cancelled)) {
+		atomic_store(&vcpu->answering, false);
+		return false;
+	}
 	atomic_thread_fence(memory_order_release);
 	vcpu->slot->state = STATE_IORESP_READY;
 	vm->xen.dev->ops->evtchn_notify(vcpu->evtchn, vcpu->port);
 	atomic_store_explicit(&vcpu->answering, false, memory_order_release);
+	return true;
 }
 
 /* Waits for each vcpu that Xen may be running to come to rest. */

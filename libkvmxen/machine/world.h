@@ -29,8 +29,10 @@ int world_arm(struct vm *vm);
  */
 int world_park(struct vcpu *vcpu);
 
-/* Answers the request in the vcpu's slot: the guest goes on. Waits while the world is stopped. */
-void world_answer(struct vcpu *vcpu);
+/* Answers the request in the vcpu's slot: the guest goes on. Waits while the world is stopped.
+ * False: a context load has made Xen forget the request (vcpu->io_cancelled), and nothing was
+ * answered: make up for that first. */
+bool world_answer(struct vcpu *vcpu);
 
 /* Waits (on a futex) until the world is not stopped. */
 void world_wait(struct vm *vm);
