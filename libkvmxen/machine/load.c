@@ -365,6 +365,7 @@ static void loaded(struct vm *vm, bool first)
 		if (vcpu->phase == VCPU_NEW || vcpu->phase == VCPU_STOPPED)
 			vcpu->phase = VCPU_RUNNING;
 		vcpu->state.dirty = 0;
+		vcpu->state.known = 0; /* it runs on from here */
 	}
 	atomic_fetch_add_explicit(&vm->stats.loads, 1, memory_order_relaxed);
 }
