@@ -40,7 +40,7 @@ static void descriptors_have_kinds(void)
 {
 	int pipes[2];
 
-	machine_new(&m, 1, false, NULL);
+	kvm_machine_new(&m, 1, false, NULL);
 	CU_ASSERT_EQUAL(machine_ioctl(m.kvm, KVM_RUN, NULL), -EINVAL);
 	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_RUN, NULL), -ENOTTY);
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_CREATE_VM, NULL), -EINVAL);
@@ -51,7 +51,7 @@ static void descriptors_have_kinds(void)
 	CU_ASSERT_EQUAL(machine_ioctl(-1, KVM_RUN, NULL), -ENOTTY);
 	close(pipes[0]);
 	close(pipes[1]);
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 /* Each row whose structure is copied by the dispatcher. */
@@ -60,7 +60,7 @@ static void bad_pointers_fault(void)
 	size_t n, i;
 	const struct ioctl_row *rows = ioctl_rows(&n);
 
-	machine_new(&m, 1, true, NULL);
+	kvm_machine_new(&m, 1, true, NULL);
 	for (i = 0; i < n; i++) {
 		int fd = rows[i].fd == FD_SYSTEM ? m.kvm : rows[i].fd == FD_VM ? m.vm : m.vcpu[0];
 
@@ -69,16 +69,16 @@ static void bad_pointers_fault(void)
 		CU_ASSERT_EQUAL(machine_ioctl(fd, rows[i].request, NULL), -EFAULT);
 		CU_ASSERT_EQUAL(machine_ioctl(fd, rows[i].request, (void *)16), -EFAULT);
 	}
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 static void vcpu_ids_are_checked(void)
 {
-	machine_new(&m, 1, false, NULL);
+	kvm_machine_new(&m, 1, false, NULL);
 	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_CREATE_VCPU, (void *)0), -EEXIST);
 	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_CREATE_VCPU, (void *)VM_MAX_VCPUS), -EINVAL);
 	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_CREATE_VCPU, (void *)~0ul), -EINVAL);
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 static void one_out(uint16_t id)
@@ -91,7 +91,7 @@ static void the_last_descriptor_ends_the_vm(void)
 {
 	int copy;
 
-	machine_new(&m, 1, false, one_out);
+	kvm_machine_new(&m, 1, false, one_out);
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_IO));
 	copy = dup(m.vcpu[0]);
 	CU_ASSERT_EQUAL(kvmxen_duplicated(m.vcpu[0], copy), 0);

@@ -75,7 +75,7 @@ static void one_out(uint16_t id)
 
 static void the_first_run_makes_the_domain(void)
 {
-	machine_new(&m, 1, false, one_out);
+	kvm_machine_new(&m, 1, false, one_out);
 	memset(m.ram, 0x5a, 8192);
 	CU_ASSERT_EQUAL(fake_domains(), 0);
 	CU_ASSERT(out_comes(0, 0x3f8, 1, 0x41));
@@ -83,20 +83,20 @@ static void the_first_run_makes_the_domain(void)
 	CU_ASSERT_PTR_NOT_NULL(fake_domain_name(domid()));
 	CU_ASSERT(guest_sees(&(struct space){.vm.domid = domid()}, 0, m.ram, MACHINE_RAM));
 	CU_ASSERT_EQUAL(m.ram[8191], 0x5a);
-	machine_free(&m);
+	kvm_machine_free(&m);
 	CU_ASSERT_EQUAL(m.ram[0], 0x5a);
 }
 
 static void immediate_exit_comes_before_the_domain(void)
 {
-	machine_new(&m, 1, false, one_out);
+	kvm_machine_new(&m, 1, false, one_out);
 	m.run[0]->immediate_exit = 1;
 	CU_ASSERT_EQUAL(machine_run(&m, 0), -EINTR);
 	CU_ASSERT_EQUAL(m.run[0]->exit_reason, KVM_EXIT_INTR);
 	CU_ASSERT_EQUAL(fake_domains(), 0);
 	m.run[0]->immediate_exit = 0;
 	CU_ASSERT(out_comes(0, 0x3f8, 1, 0x41));
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 /* --- exits --- */
@@ -118,7 +118,7 @@ static void ports_of_every_width(void)
 {
 	static const uint32_t masks[] = {0xff, 0xffff, 0xffffffff};
 
-	machine_new(&m, 1, false, all_ports);
+	kvm_machine_new(&m, 1, false, all_ports);
 	for (unsigned i = 0; i < 3; i++) {
 		CU_ASSERT(out_comes(0, 0x500 + i, 1u << i, 0x87654321));
 		CU_ASSERT(in_comes(0, 0x600 + i, 1u << i, 0xfedcba98));
@@ -126,7 +126,7 @@ static void ports_of_every_width(void)
 	CU_ASSERT(out_comes(0, 0xffff, 1, 9));
 	for (unsigned i = 0; i < 3; i++)
 		CU_ASSERT_EQUAL(fake_guest_value(domid(), 0, ids[i]), 0xfedcba98 & masks[i]);
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 static const uint8_t long_data[11] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
@@ -147,7 +147,7 @@ static void mmio_of_every_width(void)
 	uint8_t got[16] = {0};
 	unsigned done = 0;
 
-	machine_new(&m, 1, false, all_mmio);
+	kvm_machine_new(&m, 1, false, all_mmio);
 	for (unsigned i = 0; i < 4; i++) {
 		CU_ASSERT(mmio_comes(0, MMIO + i * 16, 1u << i, true));
 		CU_ASSERT(!memcmp(m.run[0]->mmio.data, &value, 1u << i));
@@ -165,7 +165,7 @@ static void mmio_of_every_width(void)
 	for (unsigned i = 0; i < 4; i++)
 		CU_ASSERT_EQUAL(fake_guest_value(domid(), 0, ids[i]),
 				i == 3 ? answer : answer & ((1ull << (8u << i)) - 1));
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 static void string_ports(uint16_t id)
@@ -201,7 +201,7 @@ static void string_instructions(void)
 {
 	uint8_t data[12], words[12] = "abcdefghijkl";
 
-	machine_new(&m, 1, false, string_ports);
+	kvm_machine_new(&m, 1, false, string_ports);
 	memcpy(m.ram + 0x2000, words, 12);
 	memcpy(m.ram + 0x4000, "xyz", 3);
 	CU_ASSERT_EQUAL(gather(0x1f0, 2, 6, data, false), 6);
@@ -213,7 +213,7 @@ static void string_instructions(void)
 	CU_ASSERT_EQUAL(gather(0x1f3, 2, 2, words, true), 2);
 	CU_ASSERT(out_comes(0, 0x3f8, 1, 1));
 	CU_ASSERT(!memcmp(m.ram + 0x5000, "cdab", 4));
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 static void string_mmio(uint16_t id)
@@ -228,7 +228,7 @@ static void string_instructions_to_mmio(void)
 {
 	uint64_t value;
 
-	machine_new(&m, 1, false, string_mmio);
+	kvm_machine_new(&m, 1, false, string_mmio);
 	memcpy(m.ram + 0x2000, "0123456789abcdef", 16);
 	for (unsigned i = 0; i < 3; i++) {
 		CU_ASSERT(mmio_comes(0, MMIO + 4 * i, 4, true));
@@ -245,7 +245,7 @@ static void string_instructions_to_mmio(void)
 	}
 	CU_ASSERT(out_comes(0, 0x3f8, 1, 1));
 	CU_ASSERT(!memcmp(m.ram + 0x3000, "BBBBBBBBAAAAAAAA", 16));
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 static void pci_cycles(uint16_t id)
@@ -257,14 +257,14 @@ static void pci_cycles(uint16_t id)
 
 static void pci_configuration_is_port_io(void)
 {
-	machine_new(&m, 1, false, pci_cycles);
+	kvm_machine_new(&m, 1, false, pci_cycles);
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_IO) && is_io(0, KVM_EXIT_IO_OUT, 0xcf8, 4, 1));
 	CU_ASSERT(in_comes(0, 0xcfe, 2, 0x1237));
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_IO) && is_io(0, KVM_EXIT_IO_OUT, 0xcf8, 4, 1));
 	CU_ASSERT_EQUAL(fake_guest_value(domid(), 0, ids[0]), 0x1237);
 	CU_ASSERT(out_comes(0, 0xcff, 1, 0x77));
 	CU_ASSERT(out_comes(0, 0x3f8, 1, 1));
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 /* What the shared page may hold and never should. */
@@ -316,7 +316,7 @@ static void bad_requests_crash_nobody(void)
 	struct vcpu *vcpu;
 	struct ioreq *slot, mine;
 
-	machine_new(&m, 1, false, one_out);
+	kvm_machine_new(&m, 1, false, one_out);
 	CU_ASSERT(out_comes(0, 0x3f8, 1, 0x41));
 	m.run[0]->immediate_exit = 1;
 	CU_ASSERT_EQUAL(machine_run(&m, 0), -EINTR);
@@ -341,7 +341,7 @@ static void bad_requests_crash_nobody(void)
 	vcpu->phase = VCPU_PARKED;
 	fake_guest_out(domid(), 0, 0x3f8, 1, 0x42);
 	CU_ASSERT(out_comes(0, 0x3f8, 1, 0x42));
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 /* --- leaving KVM_RUN --- */
@@ -356,7 +356,7 @@ static void immediate_exit_completes_an_in(void)
 {
 	struct kvm_regs regs;
 
-	machine_new(&m, 1, false, in_then_out);
+	kvm_machine_new(&m, 1, false, in_then_out);
 	CU_ASSERT(in_comes(0, 0x60, 1, 0xa5));
 	m.run[0]->immediate_exit = 1;
 	for (unsigned i = 0; i < 3; i++) {
@@ -369,7 +369,7 @@ static void immediate_exit_completes_an_in(void)
 	m.run[0]->immediate_exit = 0;
 	CU_ASSERT(out_comes(0, 0x61, 1, 2));
 	CU_ASSERT_EQUAL(fake_guest_value(domid(), 0, ids[0]), 0xa5);
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 static atomic_uint returned;
@@ -413,7 +413,7 @@ static void no_kick_is_lost(void)
 {
 	pthread_t thread;
 
-	machine_new(&m, 1, true, NULL);
+	kvm_machine_new(&m, 1, true, NULL);
 	catch_signal(SIGUSR1);
 	pthread_create(&thread, NULL, run_and_count, NULL);
 	CU_ASSERT(fake_last_domain() || usleep(20000) == 0);
@@ -432,7 +432,7 @@ static void no_kick_is_lost(void)
 	pthread_kill(thread, SIGUSR1);
 	pthread_join(thread, NULL);
 	CU_ASSERT(handled > 0 && handled <= 51);
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 static void set_mask(int allowed)
@@ -470,7 +470,7 @@ static void a_signal_mask_is_that_of_the_run(void)
 	sigset_t blocked, old;
 	pthread_t thread;
 
-	machine_new(&m, 1, true, NULL);
+	kvm_machine_new(&m, 1, true, NULL);
 	catch_signal(SIGUSR1);
 	set_mask(SIGUSR1);
 	sigemptyset(&blocked);
@@ -488,7 +488,7 @@ static void a_signal_mask_is_that_of_the_run(void)
 	}
 	pthread_join(thread, NULL);
 	CU_ASSERT_EQUAL(handled, 0);
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 /* --- the guest stops by itself --- */
@@ -504,13 +504,13 @@ static void halts(uint16_t id)
 
 static void hlt_without_irqchip_is_an_exit(void)
 {
-	machine_new(&m, 1, false, halts);
+	kvm_machine_new(&m, 1, false, halts);
 	CU_ASSERT(out_comes(0, 0x10, 1, 1));
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_HLT));
 	CU_ASSERT(out_comes(0, 0x10, 1, 2));
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_HLT));
 	CU_ASSERT(out_comes(0, 0x10, 1, 3));
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 static void faults(uint16_t id)
@@ -521,10 +521,10 @@ static void faults(uint16_t id)
 
 static void a_triple_fault_is_a_shutdown(void)
 {
-	machine_new(&m, 1, true, faults);
+	kvm_machine_new(&m, 1, true, faults);
 	CU_ASSERT(out_comes(0, 0x10, 1, 1));
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_SHUTDOWN));
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 /* --- registers and slots at an exit --- */
@@ -541,7 +541,7 @@ static void registers_at_an_exit(void)
 	struct kvm_sregs sregs;
 	struct hvm_hw_cpu cpu;
 
-	machine_new(&m, 1, false, two_outs);
+	kvm_machine_new(&m, 1, false, two_outs);
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_REGS, &regs), 0);
 	regs.rip = 0x1000;
 	regs.rbx = 0xb0b;
@@ -558,7 +558,7 @@ static void registers_at_an_exit(void)
 	CU_ASSERT(out_comes(0, 0x10, 1, 2));
 	CU_ASSERT(fake_guest_regs(domid(), 0, &cpu));
 	CU_ASSERT(cpu.rcx == 0xc0c && cpu.rbx == 0xb0b);
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 /* The result of an IN and the VMM's own registers: KVM completes the IN in what was set. */
@@ -566,7 +566,7 @@ static void an_in_is_completed_in_what_was_set(void)
 {
 	struct kvm_regs regs;
 
-	machine_new(&m, 1, false, in_then_out);
+	kvm_machine_new(&m, 1, false, in_then_out);
 	CU_ASSERT(in_comes(0, 0x60, 1, 0xa5));
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_REGS, &regs), 0);
 	regs.rax = 0x1111111111111111;
@@ -574,7 +574,7 @@ static void an_in_is_completed_in_what_was_set(void)
 	CU_ASSERT(out_comes(0, 0x61, 1, 2));
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_REGS, &regs), 0);
 	CU_ASSERT_EQUAL(regs.rax, 0x11111111111111a5);
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 static void reads_a_new_slot(uint16_t id)
@@ -589,14 +589,14 @@ static void a_slot_added_at_an_exit_is_there(void)
 	struct kvm_userspace_memory_region region = {1, 0, 0x40000000, PAGE, 0};
 	char *page = vmm_memory(PAGE, 0);
 
-	machine_new(&m, 1, false, reads_a_new_slot);
+	kvm_machine_new(&m, 1, false, reads_a_new_slot);
 	CU_ASSERT(out_comes(0, 0x10, 1, 1));
 	memcpy(page, "new slot", 8);
 	region.userspace_addr = (uintptr_t)page;
 	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_SET_USER_MEMORY_REGION, &region), 0);
 	CU_ASSERT(out_comes(0, 0x10, 1, 2));
 	CU_ASSERT_EQUAL(fake_guest_value(domid(), 0, ids[0]), 0x746f6c732077656e);
-	machine_free(&m);
+	kvm_machine_free(&m);
 }
 
 void register_run_suite(void)

@@ -24,7 +24,7 @@ static void any_call_may_fail(void)
 	for (n = 1; failed && n < 500; n++) {
 		long rc;
 
-		machine_new(&m, 1, true, one_out);
+		kvm_machine_new(&m, 1, true, one_out);
 		quiet_begin();
 		fake_fail_nth(n, ENOMEM);
 		rc = machine_run(&m, 0);
@@ -33,7 +33,7 @@ static void any_call_may_fail(void)
 		quiet_end();
 		CU_ASSERT(rc < 0 || m.run[0]->exit_reason == KVM_EXIT_IO);
 		failures += rc < 0;
-		machine_free(&m);
+		kvm_machine_free(&m);
 	}
 	CU_ASSERT_FALSE(failed);
 	CU_ASSERT(failures > 20);

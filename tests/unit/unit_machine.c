@@ -74,7 +74,7 @@ struct vcpu *machine_vcpu(const struct machine *m, unsigned vcpu)
 	return object_of(m->vcpu[vcpu]);
 }
 
-void machine_new(struct machine *m, unsigned vcpus, bool irqchip, void (*script)(uint16_t domid))
+void kvm_machine_new(struct machine *m, unsigned vcpus, bool irqchip, void (*script)(uint16_t domid))
 {
 	struct kvm_userspace_memory_region ram = {.memory_size = MACHINE_RAM};
 
@@ -113,7 +113,7 @@ void machine_close(struct machine *m)
 	kvmxen_close(m->kvm);
 }
 
-void machine_free(struct machine *m)
+void kvm_machine_free(struct machine *m)
 {
 	const char *found;
 

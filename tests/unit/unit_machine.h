@@ -31,9 +31,9 @@ struct machine {
 };
 
 /* A fresh fake, a VM with RAM and vcpus, and no domain yet. */
-void machine_new(struct machine *m, unsigned vcpus, bool irqchip, void (*script)(uint16_t domid));
+void kvm_machine_new(struct machine *m, unsigned vcpus, bool irqchip, void (*script)(uint16_t domid));
 /* Closes everything; what is left in the fake is a failure. */
-void machine_free(struct machine *m);
+void kvm_machine_free(struct machine *m);
 /* Without a look at what is left. */
 void machine_close(struct machine *m);
 
