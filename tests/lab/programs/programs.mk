@@ -5,6 +5,7 @@ programs_src := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 programs_out ?= $(or $(BUILD),build)/tests/programs
 programs := $(patsubst $(programs_src)/%.c,$(programs_out)/%, \
 	$(filter-out %/vm.c,$(wildcard $(programs_src)/*.c)))
+quiet ?= @printf '  %-7s %s\n' '$(1)' '$(2)';
 PROGRAMS_CFLAGS ?= -std=gnu11 -O2 -g -Wall -Wextra -Werror
 
 .PHONY: programs
@@ -12,10 +13,10 @@ programs: $(programs)
 
 # The assembler macros and symbols of vm.h come first: the order of top-level asm must stay.
 $(programs_out)/%: $(programs_src)/%.c $(programs_out)/vm.o $(programs_src)/vm.h
-	$(CC) $(PROGRAMS_CFLAGS) -fno-toplevel-reorder -pthread -o $@ $< $(programs_out)/vm.o
+	$(call quiet,CC,$@)$(CC) $(PROGRAMS_CFLAGS) -fno-toplevel-reorder -pthread -o $@ $< $(programs_out)/vm.o
 
 $(programs_out)/vm.o: $(programs_src)/vm.c $(programs_src)/vm.h | $(programs_out)
-	$(CC) $(PROGRAMS_CFLAGS) -pthread -c -o $@ $<
+	$(call quiet,CC,$@)$(CC) $(PROGRAMS_CFLAGS) -pthread -c -o $@ $<
 
 $(programs_out):
 	mkdir -p $@
