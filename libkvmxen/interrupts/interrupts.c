@@ -37,16 +37,16 @@ void interrupts_destroy(struct vm *vm)
 bool interrupts_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
 		      uint64_t data, bool is_write)
 {
-	struct stats *stats = &vcpu->vm->stats;
+	struct vm_stats *stats = vcpu->vm->stats;
 
 	if (!is_write || (type != IOREQ_TYPE_PIO && type != IOREQ_TYPE_COPY))
 		return false;
 	if (ioeventfd_match(vcpu->vm, type, address, size, data)) {
-		atomic_fetch_add_explicit(&stats->ioeventfds, 1, memory_order_relaxed);
+		STATS_ADD(&stats->ioeventfds);
 		return true;
 	}
 	if (coalesced_match(vcpu, type, address, size, data)) {
-		atomic_fetch_add_explicit(&stats->coalesced, 1, memory_order_relaxed);
+		STATS_ADD(&stats->coalesced);
 		return true;
 	}
 	return false;

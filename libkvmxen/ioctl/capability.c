@@ -4,6 +4,7 @@
 #include <linux/kvm.h>
 
 #include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/ioctl/newer.h"
 #include "libkvmxen/ioctl/table.h"
 #include "libkvmxen/machine/vcpu.h"
 
@@ -31,9 +32,11 @@ static long xsave_works(void)
 	{                                                                                          \
 		KVM_CAP_##name, #name, 0, NULL, reason                                             \
 	}
-#define NO_NESTED   "Xen has no state API for nested guests"
-#define NO_KVM_MSRS "Xen cannot intercept KVM's own MSRs"
-#define NOT_YET     "not done yet"
+#define NO_NESTED    "Xen has no state API for nested guests"
+#define NO_KVM_MSRS  "Xen cannot intercept KVM's own MSRs"
+#define NO_HYPERV    "Xen's own Hyper-V interface takes no orders from a device model"
+#define NO_KVM_CPUID "no feature of KVM's own is offered to guests"
+#define NOT_YET      "not done yet"
 
 static const struct capability table[] = {
 	CAP(IRQCHIP, 1),
@@ -69,7 +72,7 @@ static const struct capability table[] = {
 	CAP(ADJUST_CLOCK, 1),
 	CAP(INTERNAL_ERROR_DATA, 1),
 	CAP(VCPU_EVENTS, 1),
-	CAP_ABSENT(HYPERV, NOT_YET),
+	CAP_ABSENT(HYPERV, NO_HYPERV),
 	CAP(DEBUGREGS, 1),
 	CAP(X86_ROBUST_SINGLESTEP, 1),
 	CAP(ENABLE_CAP, 1),
@@ -79,7 +82,7 @@ static const struct capability table[] = {
 	CAP_ABSENT(TSC_CONTROL, "Xen scales the TSC by emulating it unless the processor can"),
 	CAP(GET_TSC_KHZ, 1),
 	CAP(MAX_VCPUS, VM_MAX_VCPUS),
-	CAP(MAX_VCPU_ID, VM_MAX_VCPUS),
+	CAP(MAX_VCPU_ID, VM_MAX_VCPU_ID),
 	CAP_ABSENT(SYNC_REGS, NOT_YET),
 	CAP_ABSENT(KVMCLOCK_CTRL, NO_KVM_MSRS),
 	CAP(SIGNAL_MSI, 1),
@@ -102,6 +105,46 @@ static const struct capability table[] = {
 	CAP_ABSENT(EXCEPTION_PAYLOAD, "Xen's CPU record has no pending exception with a payload"),
 	CAP_ABSENT(X86_USER_SPACE_MSR, "Xen tells no device model of MSR accesses"),
 	CAP_ABSENT(X86_MSR_FILTER, "Xen tells no device model of MSR accesses"),
+	CAP(DEVICE_CTRL, 1),
+	CAP(VCPU_ATTRIBUTES, 1),
+	CAP(SYS_ATTRIBUTES, 1),
+	CAP(PMU_EVENT_FILTER, 1),
+	CAP(BINARY_STATS_FD, 1),
+	CAP(USER_MEMORY2, 1),
+	CAP_ABSENT(VM_TSC_CONTROL, "Xen scales the TSC by emulating it unless the processor can"),
+	CAP(EXT_EMUL_CPUID, 1),
+	CAP_ABSENT(IOMMU, "KVM itself has device assignment no more"),
+	CAP_ABSENT(STEAL_TIME, NO_KVM_MSRS),
+	CAP_ABSENT(ASYNC_PF_INT, NO_KVM_MSRS),
+	CAP_ABSENT(ENFORCE_PV_FEATURE_CPUID, NO_KVM_CPUID),
+	CAP_ABSENT(MSR_PLATFORM_INFO, "MSR 0xce is answered by Xen"),
+	CAP_ABSENT(HYPERV_SYNIC, NO_HYPERV),
+	CAP_ABSENT(HYPERV_SYNIC2, NO_HYPERV),
+	CAP_ABSENT(HYPERV_VP_INDEX, NO_HYPERV),
+	CAP_ABSENT(HYPERV_EVENTFD, NO_HYPERV),
+	CAP_ABSENT(HYPERV_TLBFLUSH, NO_HYPERV),
+	CAP_ABSENT(HYPERV_SEND_IPI, NO_HYPERV),
+	CAP_ABSENT(HYPERV_CPUID, NO_HYPERV),
+	CAP_ABSENT(SYS_HYPERV_CPUID, NO_HYPERV),
+	CAP_ABSENT(HYPERV_ENFORCE_CPUID, NO_HYPERV),
+	CAP_ABSENT(SGX_ATTRIBUTE, "Xen's guests have no SGX"),
+	CAP_ABSENT(VM_COPY_ENC_CONTEXT_FROM, "Xen encrypts no guest's memory"),
+	CAP_ABSENT(VM_MOVE_ENC_CONTEXT_FROM, "Xen encrypts no guest's memory"),
+	CAP_ABSENT(HALT_POLL, "Xen's scheduler decides what an idle vcpu costs"),
+	CAP_ABSENT(SMALLER_MAXPHYADDR, "Xen runs guests with the host's width"),
+	CAP_ABSENT(EXIT_ON_EMULATION_FAILURE, "Xen injects #GP where it cannot emulate"),
+	CAP_ABSENT(PMU_CAPABILITY, "guests have no PMU"),
+	CAP_ABSENT(DISABLE_QUIRKS2, "the quirks are not Xen's"),
+	CAP_ABSENT(X86_TRIPLE_FAULT_EVENT, "a triple fault has stopped Xen's domain already"),
+	CAP_ABSENT(VM_DISABLE_NX_HUGE_PAGES, "that work-around is Xen's to choose"),
+	CAP_ABSENT(DISABLE_QUIRKS, "the quirks are not Xen's"),
+	CAP_ABSENT(X86_DISABLE_EXITS, "Xen decides what its guests may do without an exit"),
+	CAP_ABSENT(X86_BUS_LOCK_EXIT, "Xen tells no device model of bus locks"),
+	CAP_ABSENT(X86_NOTIFY_VMEXIT, "Xen has it for all guests or none"),
+	CAP_ABSENT(EXIT_HYPERCALL, "a guest's hypercalls go to Xen"),
+	CAP_ABSENT(PTP_KVM, "a guest's hypercalls go to Xen"),
+	CAP_ABSENT(SREGS2, NOT_YET),
+	CAP_ABSENT(XSAVE2, NOT_YET),
 	CAP_ABSENT(DIRTY_LOG_RING, "Xen has a dirty bitmap and no ring"),
 };
 

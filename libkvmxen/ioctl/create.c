@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "libkvmxen/ioctl/fd.h"
+#include "libkvmxen/machine/vfio.h"
 #include "libkvmxen/machine/vcpu.h"
 
 /* Stands for /dev/kvm: a character device that answers poll and cannot be mapped. */
@@ -29,6 +30,12 @@ int create_system_fd(int flags)
 	return fd;
 }
 
+/* An empty epoll set reads, writes and maps as KVM's descriptors do: not at all. */
+static int anonymous_file(void)
+{
+	return epoll_create1(EPOLL_CLOEXEC);
+}
+
 long create_vm_fd(void *type)
 {
 	struct vm *vm = vm_create((unsigned long)type);
@@ -36,8 +43,7 @@ long create_vm_fd(void *type)
 
 	if (!vm)
 		return -errno;
-	/* An empty epoll set reads, writes and maps as a VM's descriptor does: not at all. */
-	fd = epoll_create1(EPOLL_CLOEXEC);
+	fd = anonymous_file();
 	rc = fd < 0 ? -errno : fd_install(fd, FD_VM, vm);
 	if (rc < 0) {
 		if (fd >= 0)
@@ -64,4 +70,27 @@ long create_vcpu_fd(struct vm *vm, unsigned long id)
 		return rc;
 	}
 	return fd;
+}
+
+long create_device_fd(struct vm *vm, struct kvm_create_device *create)
+{
+	struct vfio *vfio;
+	long rc = vfio_check(create);
+	int fd;
+
+	if (rc < 0 || (create->flags & KVM_CREATE_DEVICE_TEST))
+		return rc;
+	vfio = vfio_create(vm);
+	if (!vfio)
+		return -errno;
+	fd = anonymous_file();
+	rc = fd < 0 ? -errno : fd_install(fd, FD_DEVICE, vfio);
+	if (rc < 0) {
+		if (fd >= 0)
+			close(fd);
+		vfio_release(vfio);
+		return rc;
+	}
+	create->fd = fd;
+	return 0;
 }

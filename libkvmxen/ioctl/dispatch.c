@@ -14,6 +14,7 @@
 #include "libkvmxen/ioctl/create.h"
 #include "libkvmxen/ioctl/fd.h"
 #include "libkvmxen/ioctl/table.h"
+#include "libkvmxen/machine/vfio.h"
 #include "libkvmxen/machine/vcpu.h"
 #include "libkvmxen/message.h"
 
@@ -23,7 +24,9 @@ static long unknown(const struct file *file, unsigned long request, const struct
 {
 	message_refused("%s (%#lx): %s", row ? row->name : "ioctl", request,
 			row ? row->reason : "unknown on this kind of descriptor");
-	return file->kind == FD_VM ? -ENOTTY : -EINVAL;
+	if (row && row->refusal)
+		return -row->refusal;
+	return file->kind & (FD_VM | FD_DEVICE) ? -ENOTTY : -EINVAL;
 }
 
 static long with_struct(const struct ioctl_row *row, void *object, void *user)
@@ -71,6 +74,8 @@ static bool foreign_process(const struct file *file)
 
 	if (file->kind == FD_VCPU)
 		vm = ((const struct vcpu *)file->object)->vm;
+	if (file->kind == FD_DEVICE)
+		vm = ((const struct vfio *)file->object)->vm;
 	return vm && vm->owner != fd_process();
 }
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "libkvmxen/machine/vfio.h"
 #include "libkvmxen/machine/vcpu.h"
 #include "libkvmxen/machine/vm.h"
 
@@ -97,6 +98,8 @@ void file_put(struct file *file)
 		vm_put(object);
 	else if (kind == FD_VCPU)
 		vcpu_release(object);
+	else if (kind == FD_DEVICE)
+		vfio_release(object);
 }
 
 struct file *fd_get(int fd)

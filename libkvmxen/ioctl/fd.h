@@ -18,12 +18,13 @@ enum fd_kind {
 	FD_SYSTEM = 1 << 0, /* /dev/kvm */
 	FD_VM = 1 << 1,
 	FD_VCPU = 1 << 2,
+	FD_DEVICE = 1 << 3, /* KVM_CREATE_DEVICE */
 };
 
 struct file {
 	atomic_uint refs;
 	enum fd_kind kind;
-	void *object; /* struct vm or struct vcpu */
+	void *object; /* struct vm, vcpu or vfio */
 	struct file *next_free;
 };
 

@@ -8,6 +8,7 @@
 #ifndef KVMXEN_IOCTL_HANDLERS_H
 #define KVMXEN_IOCTL_HANDLERS_H
 
+#include "libkvmxen/machine/vfio.h"
 #include "libkvmxen/machine/vcpu.h"
 #include "libkvmxen/machine/vm.h"
 
@@ -65,6 +66,17 @@ long vcpu_setup_mce(struct vcpu *vcpu, const uint64_t *mcg_cap);
 long vcpu_set_mce(struct vcpu *vcpu, const struct kvm_x86_mce *mce);
 long system_get_mce_cap(uint64_t *mcg_cap);
 
+/* machine/attributes.c */
+long system_has_attr(const struct kvm_device_attr *attr);
+long system_get_attr(const struct kvm_device_attr *attr);
+long vcpu_has_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr);
+long vcpu_get_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr);
+long vcpu_set_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr);
+
+/* machine/filters.c */
+long vm_set_msr_filter(struct vm *vm, const struct kvm_msr_filter *filter);
+long vm_set_pmu_event_filter(struct vm *vm, void *user);
+
 /* machine/run.c */
 long vcpu_run(struct vcpu *vcpu);
 
@@ -76,5 +88,7 @@ long vm_get_clock(struct vm *vm, struct kvm_clock_data *clock);
 long vm_set_clock(struct vm *vm, const struct kvm_clock_data *clock);
 long vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap);
 long vm_set_nr_mmu_pages(struct vm *vm, unsigned long pages);
+long vm_get_tsc_khz(struct vm *vm);
+long vm_set_tsc_khz(struct vm *vm, unsigned long khz);
 
 #endif

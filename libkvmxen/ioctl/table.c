@@ -9,6 +9,7 @@
 #include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/ioctl/create.h"
 #include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/ioctl/newer.h"
 
 /* Handlers have the types of their objects and arguments; the table has one type for all. */
 #define WITH_STRUCT(object_type, handler, struct_type)                                             \
@@ -84,7 +85,28 @@ static long call_set_gsi_routing(void *object, void *user)
 	return rc;
 }
 
+/* As KVM_SET_USER_MEMORY_REGION, unless it asks for memory that the VMM cannot map. */
+static long call_set_user_region2(void *object, void *argument)
+{
+	const struct kvm_userspace_memory_region2_ *region2 = argument;
+	struct kvm_userspace_memory_region region = {
+		.slot = region2->slot,
+		.flags = region2->flags,
+		.guest_phys_addr = region2->guest_phys_addr,
+		.memory_size = region2->memory_size,
+		.userspace_addr = region2->userspace_addr,
+	};
+
+	return memory_set_user_region(object, &region);
+}
+
 WITH_VALUE(vm, create_vcpu_fd)
+WITH_STRUCT(vm, create_device_fd, struct kvm_create_device)
+WITH_STRUCT(vfio, vfio_set_attr, struct kvm_device_attr)
+WITH_STRUCT(vfio, vfio_get_attr, struct kvm_device_attr)
+WITH_STRUCT(vfio, vfio_has_attr, struct kvm_device_attr)
+OF_SYSTEM(system_has_attr)
+OF_SYSTEM(system_get_attr)
 OF_SYSTEM(create_vm_fd)
 OF_SYSTEM(system_get_msr_index_list)
 OF_SYSTEM(system_get_msr_feature_index_list)
@@ -119,6 +141,11 @@ WITH_STRUCT(vm, vm_get_clock, struct kvm_clock_data)
 WITH_STRUCT(vm, vm_set_clock, struct kvm_clock_data)
 WITH_STRUCT(vm, vm_enable_cap, struct kvm_enable_cap)
 WITH_VALUE(vm, vm_set_nr_mmu_pages)
+WITH_NOTHING(vm, vm_get_tsc_khz)
+WITH_VALUE(vm, vm_set_tsc_khz)
+WITH_STRUCT(vm, vm_set_msr_filter, struct kvm_msr_filter)
+WITH_STRUCT(vm, vm_set_pmu_event_filter, void)
+WITH_NOTHING(vm, vm_get_stats_fd)
 
 WITH_NOTHING(vcpu, vcpu_run)
 WITH_STRUCT(vcpu, vcpu_get_regs, struct kvm_regs)
@@ -152,17 +179,38 @@ WITH_NOTHING(vcpu, vcpu_get_tsc_khz)
 WITH_VALUE(vcpu, vcpu_set_tsc_khz)
 WITH_STRUCT(vcpu, vcpu_set_vapic_addr, struct kvm_vapic_addr)
 WITH_STRUCT(vcpu, vcpu_tpr_access_reporting, struct kvm_tpr_access_ctl)
+WITH_STRUCT(vcpu, vcpu_has_attr, struct kvm_device_attr)
+WITH_STRUCT(vcpu, vcpu_get_attr, struct kvm_device_attr)
+WITH_STRUCT(vcpu, vcpu_set_attr, struct kvm_device_attr)
+WITH_NOTHING(vcpu, vcpu_get_stats_fd)
 WITH_STRUCT(vcpu, vcpu_setup_mce, uint64_t)
 WITH_STRUCT(vcpu, vcpu_set_mce, struct kvm_x86_mce)
 
 #define ROW(request, fd, argument, handler)                                                        \
 	{                                                                                          \
-		request, #request, fd, argument, handler, NULL                                     \
+		request, #request, fd, argument, handler, NULL, 0                                  \
+	}
+/* Done, with a difference. */
+#define ROW_BUT(request, fd, argument, handler, difference)                                        \
+	{                                                                                          \
+		request, #request, fd, argument, handler, difference, 0                            \
 	}
 #define ABSENT(request, fd, reason)                                                                \
 	{                                                                                          \
-		request, #request, fd, ARGUMENT_USER, NULL, reason                                 \
+		request, #request, fd, ARGUMENT_USER, NULL, reason, 0                              \
 	}
+/* Refused with an errno of its own. */
+#define REFUSED(request, fd, refusal, reason)                                                      \
+	{                                                                                          \
+		request, #request, fd, ARGUMENT_USER, NULL, reason, refusal                        \
+	}
+#define NO_MSR_EXITS  "Xen tells no device model of MSR accesses"
+#define NO_NESTED     "Xen has no state API for nested guests"
+#define NO_XEN_IN_XEN "a guest's Xen hypercalls go to the real Xen"
+#define NO_HYPERV     "Xen's own Hyper-V interface takes no orders from a device model"
+#define NO_ENCRYPTION "Xen encrypts no guest's memory"
+#define REMOVED       "KVM itself has it no more"
+#define OTHER_ARCH    "another architecture's"
 
 static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_API_VERSION, FD_SYSTEM, ARGUMENT_ZERO, call_api_version),
@@ -175,6 +223,8 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_VCPU_MMAP_SIZE, FD_SYSTEM, ARGUMENT_ZERO, call_mmap_size),
 	ROW(KVM_GET_SUPPORTED_CPUID, FD_SYSTEM, ARGUMENT_USER, call_system_get_supported_cpuid),
 	ROW(KVM_GET_EMULATED_CPUID, FD_SYSTEM, ARGUMENT_USER, call_system_get_emulated_cpuid),
+	ROW(KVM_GET_DEVICE_ATTR, FD_SYSTEM, ARGUMENT_STRUCT, call_system_get_attr),
+	ROW(KVM_HAS_DEVICE_ATTR, FD_SYSTEM, ARGUMENT_STRUCT, call_system_has_attr),
 	ROW(KVM_X86_GET_MCE_CAP_SUPPORTED, FD_SYSTEM, ARGUMENT_STRUCT, call_system_get_mce_cap),
 
 	ROW(KVM_CHECK_EXTENSION, FD_VM, ARGUMENT_VALUE, call_check_extension),
@@ -208,7 +258,17 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_CLOCK, FD_VM, ARGUMENT_STRUCT, call_vm_get_clock),
 	ROW(KVM_SET_CLOCK, FD_VM, ARGUMENT_STRUCT, call_vm_set_clock),
 	ROW(KVM_ENABLE_CAP, FD_VM, ARGUMENT_STRUCT, call_vm_enable_cap),
-	ROW(KVM_SET_NR_MMU_PAGES, FD_VM, ARGUMENT_VALUE, call_vm_set_nr_mmu_pages),
+	ROW_BUT(KVM_SET_NR_MMU_PAGES, FD_VM, ARGUMENT_VALUE, call_vm_set_nr_mmu_pages,
+		"no effect: Xen sizes its own paging pool"),
+	ROW(KVM_SET_USER_MEMORY_REGION2, FD_VM, ARGUMENT_STRUCT, call_set_user_region2),
+	ROW(KVM_GET_TSC_KHZ, FD_VM, ARGUMENT_IGNORED, call_vm_get_tsc_khz),
+	ROW_BUT(KVM_SET_TSC_KHZ, FD_VM, ARGUMENT_VALUE, call_vm_set_tsc_khz,
+		"only the host's own frequency"),
+	ROW(KVM_CREATE_DEVICE, FD_VM, ARGUMENT_STRUCT, call_create_device_fd),
+	ROW_BUT(KVM_X86_SET_MSR_FILTER, FD_VM, ARGUMENT_STRUCT, call_vm_set_msr_filter,
+		"only filters that allow all: " NO_MSR_EXITS),
+	ROW(KVM_SET_PMU_EVENT_FILTER, FD_VM, ARGUMENT_USER, call_vm_set_pmu_event_filter),
+	ROW(KVM_GET_STATS_FD, FD_VM, ARGUMENT_IGNORED, call_vm_get_stats_fd),
 
 	ROW(KVM_RUN, FD_VCPU, ARGUMENT_ZERO, call_vcpu_run),
 	ROW(KVM_GET_REGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_regs),
@@ -243,16 +303,69 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_SET_VAPIC_ADDR, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_vapic_addr),
 	ROW(KVM_TPR_ACCESS_REPORTING, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_tpr_access_reporting),
 	ROW(KVM_X86_SETUP_MCE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_setup_mce),
-	ROW(KVM_X86_SET_MCE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_mce),
+	ROW_BUT(KVM_X86_SET_MCE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_mce,
+		"the guest gets the exception; its banks are Xen's own"),
+	ROW(KVM_HAS_DEVICE_ATTR, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_has_attr),
+	ROW(KVM_GET_DEVICE_ATTR, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_attr),
+	ROW(KVM_SET_DEVICE_ATTR, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_attr),
+	ROW(KVM_GET_STATS_FD, FD_VCPU, ARGUMENT_IGNORED, call_vcpu_get_stats_fd),
+
+	ROW(KVM_SET_DEVICE_ATTR, FD_DEVICE, ARGUMENT_STRUCT, call_vfio_set_attr),
+	ROW(KVM_GET_DEVICE_ATTR, FD_DEVICE, ARGUMENT_STRUCT, call_vfio_get_attr),
+	ROW(KVM_HAS_DEVICE_ATTR, FD_DEVICE, ARGUMENT_STRUCT, call_vfio_has_attr),
 
 	ABSENT(KVM_SET_GUEST_DEBUG, FD_VCPU, "not done yet"),
-	ABSENT(KVM_SMI, FD_VCPU, "Xen's HVM guests have no SMM"),
+	REFUSED(KVM_SMI, FD_VCPU, ENOTTY, "Xen's HVM guests have no SMM"),
 	ABSENT(KVM_KVMCLOCK_CTRL, FD_VCPU, "no kvmclock: Xen cannot intercept its MSRs"),
-	ABSENT(KVM_GET_NESTED_STATE, FD_VCPU, "Xen has no state API for nested guests"),
-	ABSENT(KVM_SET_NESTED_STATE, FD_VCPU, "Xen has no state API for nested guests"),
-	ABSENT(KVM_XEN_HVM_CONFIG, FD_VM, "a guest's Xen hypercalls go to the real Xen"),
-	ABSENT(KVM_X86_SET_MSR_FILTER, FD_VM, "Xen tells no device model of MSR accesses"),
-	ABSENT(KVM_RESET_DIRTY_RINGS, FD_VM, "Xen has a dirty bitmap and no ring"),
+	ABSENT(KVM_GET_NESTED_STATE, FD_VCPU, NO_NESTED),
+	ABSENT(KVM_SET_NESTED_STATE, FD_VCPU, NO_NESTED),
+	ABSENT(KVM_GET_SUPPORTED_HV_CPUID, FD_SYSTEM, NO_HYPERV),
+	ABSENT(KVM_GET_SUPPORTED_HV_CPUID, FD_VCPU, NO_HYPERV),
+	ABSENT(KVM_HYPERV_EVENTFD, FD_VM, NO_HYPERV),
+	ABSENT(KVM_XEN_HVM_CONFIG, FD_VM, NO_XEN_IN_XEN),
+	ABSENT(KVM_XEN_HVM_GET_ATTR, FD_VM, NO_XEN_IN_XEN),
+	ABSENT(KVM_XEN_HVM_SET_ATTR, FD_VM, NO_XEN_IN_XEN),
+	ABSENT(KVM_XEN_HVM_EVTCHN_SEND, FD_VM, NO_XEN_IN_XEN),
+	ABSENT(KVM_XEN_VCPU_GET_ATTR, FD_VCPU, NO_XEN_IN_XEN),
+	ABSENT(KVM_XEN_VCPU_SET_ATTR, FD_VCPU, NO_XEN_IN_XEN),
+	/* As KVM refuses it when no ring was enabled. */
+	REFUSED(KVM_RESET_DIRTY_RINGS, FD_VM, EINVAL, "Xen has a dirty bitmap and no ring"),
+	ABSENT(KVM_MEMORY_ENCRYPT_OP, FD_VM, NO_ENCRYPTION),
+	ABSENT(KVM_MEMORY_ENCRYPT_REG_REGION, FD_VM, NO_ENCRYPTION),
+	ABSENT(KVM_MEMORY_ENCRYPT_UNREG_REGION, FD_VM, NO_ENCRYPTION),
+	ABSENT(KVM_SET_MEMORY_ATTRIBUTES, FD_VM,
+	       "Xen has no guest memory that is the guest's alone"),
+	ABSENT(KVM_CREATE_GUEST_MEMFD, FD_VM, "Xen has no guest memory that is the guest's alone"),
+
+	ABSENT(KVM_SET_MEMORY_REGION, FD_VM, REMOVED),
+	ABSENT(KVM_SET_MEMORY_ALIAS, FD_VM, REMOVED),
+	ABSENT(KVM_GET_NR_MMU_PAGES, FD_VM, REMOVED),
+	ABSENT(KVM_DEBUG_GUEST, FD_VCPU, REMOVED),
+	ABSENT(KVM_ASSIGN_PCI_DEVICE, FD_VM, REMOVED),
+	ABSENT(KVM_DEASSIGN_PCI_DEVICE, FD_VM, REMOVED),
+	ABSENT(KVM_ASSIGN_DEV_IRQ, FD_VM, REMOVED),
+	ABSENT(KVM_DEASSIGN_DEV_IRQ, FD_VM, REMOVED),
+	ABSENT(KVM_ASSIGN_SET_MSIX_NR, FD_VM, REMOVED),
+	ABSENT(KVM_ASSIGN_SET_MSIX_ENTRY, FD_VM, REMOVED),
+	ABSENT(KVM_ASSIGN_SET_INTX_MASK, FD_VM, REMOVED),
+
+	ABSENT(KVM_DIRTY_TLB, FD_VCPU, OTHER_ARCH),
+	ABSENT(KVM_GET_ONE_REG, FD_VCPU, OTHER_ARCH),
+	ABSENT(KVM_SET_ONE_REG, FD_VCPU, OTHER_ARCH),
+	ABSENT(KVM_GET_REG_LIST, FD_VCPU, OTHER_ARCH),
+	ABSENT(KVM_PPC_GET_PVINFO, FD_VM, OTHER_ARCH),
+	ABSENT(KVM_PPC_GET_SMMU_INFO, FD_VM, OTHER_ARCH),
+	ABSENT(KVM_PPC_ALLOCATE_HTAB, FD_VM, OTHER_ARCH),
+	ABSENT(KVM_CREATE_SPAPR_TCE, FD_VM, OTHER_ARCH),
+	ABSENT(KVM_ALLOCATE_RMA, FD_VM, OTHER_ARCH),
+	ABSENT(KVM_S390_ENABLE_SIE, FD_SYSTEM, OTHER_ARCH),
+	ABSENT(KVM_S390_UCAS_MAP, FD_VCPU, OTHER_ARCH),
+	ABSENT(KVM_S390_UCAS_UNMAP, FD_VCPU, OTHER_ARCH),
+	ABSENT(KVM_S390_VCPU_FAULT, FD_VCPU, OTHER_ARCH),
+	ABSENT(KVM_S390_INTERRUPT, FD_VCPU, OTHER_ARCH),
+	ABSENT(KVM_S390_STORE_STATUS, FD_VCPU, OTHER_ARCH),
+	ABSENT(KVM_S390_SET_INITIAL_PSW, FD_VCPU, OTHER_ARCH),
+	ABSENT(KVM_S390_INITIAL_RESET, FD_VCPU, OTHER_ARCH),
 };
 
 const struct ioctl_row *ioctl_rows(size_t *count)

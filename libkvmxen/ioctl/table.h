@@ -3,7 +3,8 @@
  *
  * Dispatch, argument copying, `kvmxen caps` and the docs all read this table, so they cannot
  * disagree. An ioctl without a row, or with a row that has no handler, is refused as KVM refuses
- * what it does not know: EINVAL on the system and vcpu descriptors, ENOTTY on a VM's.
+ * what it does not know: EINVAL on the system and vcpu descriptors, ENOTTY on a VM's and a
+ * device's.
  */
 #ifndef KVMXEN_IOCTL_TABLE_H
 #define KVMXEN_IOCTL_TABLE_H
@@ -26,7 +27,8 @@ struct ioctl_row {
 	enum fd_kind fd;
 	enum argument argument;
 	long (*handler)(void *object, void *argument); /* NULL: not offered, see reason */
-	const char *reason;
+	const char *reason; /* why not; or, beside a handler, where it differs from KVM's */
+	int refusal;        /* errno where it is not that of an unknown ioctl */
 };
 
 /* Largest ARGUMENT_STRUCT. */

@@ -72,7 +72,7 @@ static void guest_write(struct vcpu *vcpu, uint64_t gpa, const void *from, unsig
 static void count_exit(struct vcpu *vcpu, uint32_t reason)
 {
 	vcpu->run->exit_reason = reason;
-	atomic_fetch_add_explicit(&vcpu->vm->stats.exits[reason], 1, memory_order_relaxed);
+	STATS_ADD(&vcpu->stats->exits[reason]);
 }
 
 static enum exit_result show_pio(struct vcpu *vcpu)

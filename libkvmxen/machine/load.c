@@ -367,7 +367,7 @@ static void loaded(struct vm *vm, bool first)
 		vcpu->state.dirty = 0;
 		vcpu->state.known = 0; /* it runs on from here */
 	}
-	atomic_fetch_add_explicit(&vm->stats.loads, 1, memory_order_relaxed);
+	STATS_ADD(&vm->stats->loads);
 }
 
 int load_first(struct vm *vm)

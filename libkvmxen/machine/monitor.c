@@ -105,7 +105,7 @@ static void answer(struct monitor *monitor, vm_event_request_t *event)
 	regs->rdx = values[3];
 	step_over(regs, event->u.cpuid.insn_length);
 	event->flags |= VM_EVENT_FLAG_SET_REGISTERS;
-	atomic_fetch_add_explicit(&vm->stats.cpuids, 1, memory_order_relaxed);
+	STATS_ADD(&vm->stats->cpuids);
 }
 
 static bool serve_ring(struct monitor *monitor)

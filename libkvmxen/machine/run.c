@@ -44,14 +44,14 @@ static long finish(struct vcpu *vcpu, enum vcpu_phase phase, long rc)
 static long finish_interrupted(struct vcpu *vcpu, enum vcpu_phase phase)
 {
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
-	atomic_fetch_add_explicit(&vcpu->vm->stats.eintr, 1, memory_order_relaxed);
+	STATS_ADD(&vcpu->stats->exits[KVM_EXIT_INTR]);
 	return finish(vcpu, phase, -EINTR);
 }
 
 static long finish_exit(struct vcpu *vcpu, enum vcpu_phase phase, uint32_t reason)
 {
 	vcpu->run->exit_reason = reason;
-	atomic_fetch_add_explicit(&vcpu->vm->stats.exits[reason], 1, memory_order_relaxed);
+	STATS_ADD(&vcpu->stats->exits[reason]);
 	return finish(vcpu, phase, 0);
 }
 
@@ -227,7 +227,7 @@ static int take_request(struct run *r, long *rc)
 		}
 		/* A stop of the world in progress answers for us when it ends: world_answer
 		 * waits for that. */
-		atomic_fetch_add_explicit(&vcpu->vm->stats.invalidates, 1, memory_order_relaxed);
+		STATS_ADD(&vcpu->vm->stats->invalidates);
 		let_run(vcpu);
 		return 0;
 	}
@@ -531,15 +531,20 @@ static void fill_run(struct vcpu *vcpu)
 long vcpu_run(struct vcpu *vcpu)
 {
 	struct run r = {.vcpu = vcpu};
+	uint32_t reason = vcpu->run->exit_reason;
+	bool immediate;
 	long rc;
 
 	if (atomic_load_explicit(&vcpu->vm->phase, memory_order_relaxed) == VM_GONE)
 		return -EIO;
 	block_signals(&r.mask);
-	r.stop = vcpu->run->immediate_exit;
+	r.stop = immediate = vcpu->run->immediate_exit;
 	atomic_store(&vcpu->in_run, true);
 	rc = run_guest(&r);
 	atomic_store(&vcpu->in_run, false);
+	/* KVM has not come as far as to have a reason. */
+	if (immediate && rc == -EINTR)
+		vcpu->run->exit_reason = reason;
 	fill_run(vcpu);
 	pthread_sigmask(SIG_SETMASK, &r.mask, NULL);
 	return rc;

@@ -42,8 +42,13 @@ static bool id_is_taken(const struct vm *vm, unsigned long id)
 /* vm->lock held. */
 static int check(const struct vm *vm, unsigned long id)
 {
-	if (id >= VM_MAX_VCPUS) {
-		message_refused("KVM_CREATE_VCPU: id %lu is not below %d", id, VM_MAX_VCPUS);
+	if (id >= VM_MAX_VCPU_ID) {
+		message_refused("KVM_CREATE_VCPU: id %lu is not below %d", id, VM_MAX_VCPU_ID);
+		return -EINVAL;
+	}
+	if (atomic_load(&vm->vcpu_count) == VM_MAX_VCPUS) {
+		message_refused("KVM_CREATE_VCPU: Xen's guests have no more than %d vcpus",
+				VM_MAX_VCPUS);
 		return -EINVAL;
 	}
 	if (id_is_taken(vm, id)) {
@@ -68,6 +73,7 @@ struct vcpu *vcpu_create(struct vm *vm, unsigned long id)
 	if (!vcpu)
 		goto failed;
 	vcpu->memfd = -1;
+	vcpu_stats_init(vcpu);
 	rc = make_pages(vcpu);
 	if (rc < 0)
 		goto failed;
@@ -112,6 +118,7 @@ void vcpu_free(struct vcpu *vcpu)
 	munmap(vcpu->run, VCPU_MMAP_SIZE);
 	if (vcpu->memfd >= 0)
 		close(vcpu->memfd);
+	vcpu_stats_free(vcpu);
 	pthread_mutex_destroy(&vcpu->mutex);
 	free(vcpu->cpuid);
 	free(vcpu);

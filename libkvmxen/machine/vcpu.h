@@ -45,7 +45,10 @@ struct vcpu {
 
 	int memfd; /* the vcpu fd's file: VCPU_MMAP_SIZE bytes */
 	struct kvm_run *run;
-	void *pio; /* run + VCPU_PIO_OFFSET */
+	void *pio;                          /* run + VCPU_PIO_OFFSET */
+	_Atomic(struct vcpu_stats *) stats; /* as vm->stats */
+	struct vcpu_stats own_stats;
+	int stats_fd;
 
 	struct vcpu_state state;
 	struct kvm_cpuid_entry2 *cpuid; /* KVM_SET_CPUID2; replaced before the first run only */
@@ -62,8 +65,9 @@ struct vcpu {
 	uint32_t io_done;  /* elements of it already completed */
 	uint32_t io_shown; /* elements in the exit shown to the VMM; 0: none shown */
 	bool halted;       /* KVM_EXIT_HLT was shown: KVM's next KVM_RUN goes on behind it */
-	atomic_bool io_cancelled; /* a context load made Xen forget it: exit_complete puts that right */
-	bool has_replay;   /* the next request may be the re-issue of one already served */
+	atomic_bool
+		io_cancelled; /* a context load made Xen forget it: exit_complete puts that right */
+	bool has_replay;      /* the next request may be the re-issue of one already served */
 	struct ioreq replay;
 	uint64_t replay_data;
 	atomic_bool in_run;    /* its thread is inside KVM_RUN and may let Xen run it */

@@ -17,7 +17,6 @@
 #define CR4_MCE            (1ull << 6)
 #define VECTOR_MC          18
 #define MCE_BANK_REGISTERS 4
-#define TSC_TOLERANCE_PPM  250 /* KVM's own */
 
 long vcpu_set_signal_mask(struct vcpu *vcpu, void *user)
 {
@@ -72,29 +71,14 @@ long vcpu_nmi(struct vcpu *vcpu)
 	return 0;
 }
 
-static uint32_t host_tsc_khz(struct vm *vm)
-{
-	uint32_t khz = 0;
-
-	vm->xen.ctl->ops->host_tsc_khz(vm->xen.ctl, &khz);
-	return khz;
-}
-
 long vcpu_get_tsc_khz(struct vcpu *vcpu)
 {
-	return host_tsc_khz(vcpu->vm);
+	return vm_get_tsc_khz(vcpu->vm);
 }
 
 long vcpu_set_tsc_khz(struct vcpu *vcpu, unsigned long khz)
 {
-	uint64_t host = host_tsc_khz(vcpu->vm);
-	uint64_t tolerance = host * TSC_TOLERANCE_PPM / 1000000;
-
-	if (khz == 0 || (khz + tolerance >= host && khz <= host + tolerance))
-		return 0;
-	message_refused("KVM_SET_TSC_KHZ: %lu kHz: the host's TSC has %llu kHz and is not scaled",
-			khz, (unsigned long long)host);
-	return -EINVAL;
+	return vm_set_tsc_khz(vcpu->vm, khz);
 }
 
 /* Accepted as KVM does with a LAPIC in the kernel: what they ask for never happens there either. */

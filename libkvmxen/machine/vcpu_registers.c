@@ -174,19 +174,34 @@ long vcpu_get_mp_state(struct vcpu *vcpu, struct kvm_mp_state *mp_state)
 	return rc;
 }
 
+/* KVM has taken the SIPI that this state means by the time anyone looks. */
+static void take_sipi(struct vcpu *vcpu)
+{
+	uint32_t vector = vcpu->state.events.sipi_vector & 0xff;
+
+	vcpu->state.sregs.cs.selector = vector << 8;
+	vcpu->state.sregs.cs.base = vector << 12;
+	vcpu->state.regs.rip = 0;
+	vcpu->state.mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
+	mark(vcpu, STATE_REGS | STATE_SREGS);
+}
+
 long vcpu_set_mp_state(struct vcpu *vcpu, const struct kvm_mp_state *mp_state)
 {
 	long rc = mp_state_check(mp_state, vcpu->vm->interrupts.irqchip);
 
 	if (rc < 0)
 		return rc;
-	rc = load_read(vcpu, STATE_MP);
+	rc = load_read(vcpu,
+		       mp_state->mp_state == KVM_MP_STATE_SIPI_RECEIVED ? STATE_ALL : STATE_MP);
 	if (rc < 0)
 		return rc;
 	/* Setting what it is costs nothing: a write means a context load. */
 	if (vcpu->state.mp_state.mp_state == mp_state->mp_state && vcpu->phase != VCPU_NEW)
 		return 0;
 	vcpu->state.mp_state = *mp_state;
+	if (mp_state->mp_state == KVM_MP_STATE_SIPI_RECEIVED)
+		take_sipi(vcpu);
 	mark(vcpu, STATE_MP);
 	return 0;
 }

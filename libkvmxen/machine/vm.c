@@ -65,6 +65,7 @@ struct vm *vm_create(unsigned long type)
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_mutex_init(&vm->arm_lock, NULL);
 	vm->owner = fd_process();
+	vm_stats_init(vm);
 	vm_set_clock(vm, &zero);
 	rc = xen_open(&vm->xen);
 	if (rc == 0)
@@ -115,6 +116,7 @@ static void vm_destroy(struct vm *vm)
 	worker_destroy(vm->worker);
 	for (i = 0; i < count; i++)
 		vcpu_free(vm->vcpus[i]);
+	vm_stats_free(vm);
 	pthread_mutex_destroy(&vm->arm_lock);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm);

@@ -29,9 +29,11 @@
 #include "libkvmxen/machine/worker.h"
 #include "libkvmxen/xen/xen.h"
 
-#define VM_MAX_VCPUS 128 /* HVM_MAX_VCPUS */
+#define VM_MAX_VCPUS   128 /* HVM_MAX_VCPUS */
+#define VM_MAX_VCPU_ID 255 /* as many ids: 8-bit APIC ids, less the one that means all */
 
 struct vcpu;
+struct vfio;
 
 enum vm_phase {
 	VM_NEW,  /* library state alone */
@@ -58,7 +60,9 @@ struct vm {
 	struct memory memory;         /* slots and what is under them */
 	struct interrupts interrupts; /* irqchip, routing, irqfds, ioeventfds, coalesced zones */
 	struct worker *worker;        /* one thread for each VM: everything that waits */
-	struct stats stats;
+	_Atomic(struct vm_stats *) stats; /* own_stats, or the page of stats_fd */
+	struct vm_stats own_stats;
+	int stats_fd; /* KVM_GET_STATS_FD; -1 */
 
 	/* The world stop (machine/world.h): while not 0, no vcpu may be let run. */
 	atomic_uint stop;
@@ -72,7 +76,8 @@ struct vm {
 	uint32_t tsc_khz;      /* 0: the host's own */
 	uint64_t tss_address, identity_map_address;
 	uint32_t boot_cpu_id;
-	struct vm *next; /* machine/vm.c: all VMs of this process */
+	struct vfio *vfio_device; /* KVM_CREATE_DEVICE; not owned */
+	struct vm *next;            /* machine/vm.c: all VMs of this process */
 };
 
 /* Bits of vm->work. */

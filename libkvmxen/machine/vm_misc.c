@@ -6,7 +6,8 @@
 
 #define TSS_ADDRESS_LAST     0xffffd000ul /* three pages below 4 GiB */
 #define IDENTITY_MAP_DEFAULT 0xfffbc000ul
-#define MMU_PAGES_MIN        64 /* KVM_MIN_ALLOC_MMU_PAGES */
+#define MMU_PAGES_MIN        64  /* KVM_MIN_ALLOC_MMU_PAGES */
+#define TSC_TOLERANCE_PPM    250 /* KVM's own */
 
 /* Kept and not used: only VMX without unrestricted guest needs the pages, and Xen has its own. */
 long vm_set_tss_addr(struct vm *vm, unsigned long address)
@@ -88,4 +89,24 @@ long vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 long vm_set_nr_mmu_pages(struct vm *vm, unsigned long pages)
 {
 	return pages < MMU_PAGES_MIN ? -EINVAL : 0;
+}
+
+long vm_get_tsc_khz(struct vm *vm)
+{
+	uint32_t khz = 0;
+
+	vm->xen.ctl->ops->host_tsc_khz(vm->xen.ctl, &khz);
+	return khz;
+}
+
+long vm_set_tsc_khz(struct vm *vm, unsigned long khz)
+{
+	uint64_t host = vm_get_tsc_khz(vm);
+	uint64_t tolerance = host * TSC_TOLERANCE_PPM / 1000000;
+
+	if (khz == 0 || (khz + tolerance >= host && khz <= host + tolerance))
+		return 0;
+	message_refused("KVM_SET_TSC_KHZ: %lu kHz: the host's TSC has %llu kHz and is not scaled",
+			khz, (unsigned long long)host);
+	return -EINVAL;
 }

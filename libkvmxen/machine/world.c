@@ -91,7 +91,7 @@ int world_park(struct vcpu *vcpu)
 	bool halted, gone;
 	int rc;
 
-	atomic_fetch_add_explicit(&vm->stats.kicks, 1, memory_order_relaxed);
+	STATS_ADD(&vm->stats->kicks);
 	for (;;) {
 		if (world_slot_state(vcpu) == STATE_IOREQ_READY)
 			return 0;

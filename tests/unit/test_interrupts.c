@@ -1155,7 +1155,7 @@ static void only_the_right_write_matches(void)
 	CU_ASSERT_FALSE(pio(0x200, 2, 1));
 	CU_ASSERT_FALSE(mmio(0x200, 1, 1));
 	CU_ASSERT_EQUAL(count_of(port), 1);
-	CU_ASSERT_EQUAL(atomic_load(&vm->stats.ioeventfds), 6);
+	CU_ASSERT_EQUAL(atomic_load(&vm->stats->ioeventfds), 6);
 
 	CU_ASSERT_EQUAL(ioeventfd(0x200, 1, port, PIO | DM | DE, 1), 0);
 	CU_ASSERT_FALSE(pio(0x200, 1, 1));
@@ -1383,7 +1383,7 @@ static void writes_in_a_zone_are_kept_in_the_ring(void)
 	CU_ASSERT_FALSE(mmio(0x3c0, 1, 0));
 	CU_ASSERT_FALSE(interrupts_match(&rig.vcpus[0], IOREQ_TYPE_COPY, 0xa0000, 4, 0, false));
 	CU_ASSERT_EQUAL(ring()->last, 3);
-	CU_ASSERT_EQUAL(atomic_load(&vm->stats.coalesced), 3);
+	CU_ASSERT_EQUAL(atomic_load(&vm->stats->coalesced), 3);
 	/* Any part of a zone takes the whole zone away. */
 	CU_ASSERT_EQUAL(zone(false, 0xa0100, 0x10, 0), 0);
 	CU_ASSERT_FALSE(mmio(0xa0010, 4, 0));

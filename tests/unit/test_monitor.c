@@ -78,7 +78,7 @@ static void a_guest_reads_its_vcpus_table(void)
 	CU_ASSERT_EQUAL(regs[1], 0x11000000);
 	ask(1, 1, 0, regs);
 	CU_ASSERT_EQUAL(regs[1], 0x22000000);
-	CU_ASSERT(atomic_load(&rig.vm.stats.cpuids) == 3);
+	CU_ASSERT(atomic_load(&rig.vm.stats->cpuids) == 3);
 	finish();
 }
 
@@ -130,7 +130,7 @@ static void many_are_answered(void)
 	unpause();
 	for (vcpu = 0; vcpu < RIG_VCPUS; vcpu++)
 		CU_ASSERT(fake_guest_wait(rig.vm.domid, vcpu, last[vcpu], RIG_SOON));
-	CU_ASSERT(atomic_load(&rig.vm.stats.cpuids) == 200 * RIG_VCPUS);
+	CU_ASSERT(atomic_load(&rig.vm.stats->cpuids) == 200 * RIG_VCPUS);
 	finish();
 }
 

@@ -16,6 +16,7 @@ void rig_new(struct rig *rig)
 	fake_install();
 	memset(rig, 0, sizeof *rig);
 	rig->vm.xen = *fake_xen();
+	vm_stats_init(&rig->vm);
 	pthread_mutex_init(&rig->vm.lock, NULL);
 	CU_ASSERT_EQUAL_FATAL(worker_create(&rig->vm.worker), 0);
 	CU_ASSERT_EQUAL_FATAL(interrupts_init(&rig->vm), 0);
@@ -36,6 +37,7 @@ void rig_add_vcpus(struct rig *rig)
 
 		vcpu->vm = &rig->vm;
 		vcpu->id = vcpu->index = i;
+		vcpu_stats_init(vcpu);
 		vcpu->run = mmap(NULL, VCPU_MMAP_SIZE, PROT_READ | PROT_WRITE,
 				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		CU_ASSERT_FATAL(vcpu->run != MAP_FAILED);
