@@ -31,6 +31,8 @@ long vcpu_get_regs(struct vcpu *vcpu, struct kvm_regs *regs);
 long vcpu_set_regs(struct vcpu *vcpu, const struct kvm_regs *regs);
 long vcpu_get_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs);
 long vcpu_set_sregs(struct vcpu *vcpu, const struct kvm_sregs *sregs);
+long vcpu_get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *sregs2);
+long vcpu_set_sregs2(struct vcpu *vcpu, const struct kvm_sregs2 *sregs2);
 long vcpu_get_fpu(struct vcpu *vcpu, struct kvm_fpu *fpu);
 long vcpu_set_fpu(struct vcpu *vcpu, const struct kvm_fpu *fpu);
 long vcpu_get_xsave(struct vcpu *vcpu, struct kvm_xsave *xsave);
@@ -64,6 +66,11 @@ long vcpu_set_vapic_addr(struct vcpu *vcpu, const struct kvm_vapic_addr *addr);
 long vcpu_tpr_access_reporting(struct vcpu *vcpu, struct kvm_tpr_access_ctl *ctl);
 long vcpu_setup_mce(struct vcpu *vcpu, const uint64_t *mcg_cap);
 long vcpu_set_mce(struct vcpu *vcpu, const struct kvm_x86_mce *mce);
+
+/* machine/vcpu_sync.c: kvm_run's registers, where the VMM asks for them. At the start of KVM_RUN
+ * what it changed is set: 0 or -errno; at its end what it wants is filled in. */
+long vcpu_sync_in(struct vcpu *vcpu);
+void vcpu_sync_out(struct vcpu *vcpu);
 long system_get_mce_cap(uint64_t *mcg_cap);
 
 /* machine/attributes.c */

@@ -152,6 +152,8 @@ WITH_STRUCT(vcpu, vcpu_get_regs, struct kvm_regs)
 WITH_STRUCT(vcpu, vcpu_set_regs, struct kvm_regs)
 WITH_STRUCT(vcpu, vcpu_get_sregs, struct kvm_sregs)
 WITH_STRUCT(vcpu, vcpu_set_sregs, struct kvm_sregs)
+WITH_STRUCT(vcpu, vcpu_get_sregs2, struct kvm_sregs2)
+WITH_STRUCT(vcpu, vcpu_set_sregs2, struct kvm_sregs2)
 WITH_STRUCT(vcpu, vcpu_get_fpu, struct kvm_fpu)
 WITH_STRUCT(vcpu, vcpu_set_fpu, struct kvm_fpu)
 WITH_STRUCT(vcpu, vcpu_get_xsave, struct kvm_xsave)
@@ -263,7 +265,7 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_SET_USER_MEMORY_REGION2, FD_VM, ARGUMENT_STRUCT, call_set_user_region2),
 	ROW(KVM_GET_TSC_KHZ, FD_VM, ARGUMENT_IGNORED, call_vm_get_tsc_khz),
 	ROW_BUT(KVM_SET_TSC_KHZ, FD_VM, ARGUMENT_VALUE, call_vm_set_tsc_khz,
-		"only the host's own frequency"),
+		"until the first KVM_RUN: Xen fixes the frequency with the domain"),
 	ROW(KVM_CREATE_DEVICE, FD_VM, ARGUMENT_STRUCT, call_create_device_fd),
 	ROW_BUT(KVM_X86_SET_MSR_FILTER, FD_VM, ARGUMENT_STRUCT, call_vm_set_msr_filter,
 		"only filters that allow all: " NO_MSR_EXITS),
@@ -275,6 +277,8 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_SET_REGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_regs),
 	ROW(KVM_GET_SREGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_sregs),
 	ROW(KVM_SET_SREGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_sregs),
+	ROW(KVM_GET_SREGS2, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_sregs2),
+	ROW(KVM_SET_SREGS2, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_sregs2),
 	ROW(KVM_TRANSLATE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_translate),
 	ROW(KVM_INTERRUPT, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_interrupt),
 	ROW(KVM_NMI, FD_VCPU, ARGUMENT_IGNORED, call_vcpu_nmi),
@@ -295,6 +299,8 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_MP_STATE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_mp_state),
 	ROW(KVM_SET_MP_STATE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_mp_state),
 	ROW(KVM_GET_XSAVE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_xsave),
+	/* No component of Xen's guests lies beyond the 4 KiB of KVM_GET_XSAVE. */
+	ROW(KVM_GET_XSAVE2, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_xsave),
 	ROW(KVM_SET_XSAVE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_xsave),
 	ROW(KVM_GET_XCRS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_xcrs),
 	ROW(KVM_SET_XCRS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_xcrs),

@@ -2,14 +2,11 @@
  * they mean there: 4.34 of the vcpu devices page, KVM_VCPU_TSC_CTRL). */
 #include <errno.h>
 #include <stdint.h>
-#include <x86intrin.h>
 
 #include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/load.h"
-#include "libkvmxen/machine/msr.h"
-
-#define MSR_TSC 0x10
+#include "libkvmxen/machine/tsc.h"
 
 /* The one there is: the XSAVE components that a guest may be permitted (group 0, attribute 0). */
 static bool is_xcomp(const struct kvm_device_attr *attr)
@@ -42,20 +39,18 @@ long vcpu_has_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr)
 	return is_tsc_offset(attr) ? 0 : -ENXIO;
 }
 
-/* What the guest's TSC is ahead of the host's: as precise as two readings of the TSC are near. */
+/* What the guest's TSC is ahead of the host's. */
 long vcpu_get_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr)
 {
-	uint64_t tsc = 0, offset;
+	uint64_t offset;
 	long rc;
 
 	if (!is_tsc_offset(attr))
 		return -ENXIO;
-	rc = load_read(vcpu, STATE_MSRS);
-	if (rc == 0)
-		rc = msr_get(&vcpu->state, vcpu->cpuid, vcpu->cpuid_count, MSR_TSC, &tsc);
+	rc = load_read(vcpu, STATE_TSC);
 	if (rc < 0)
 		return rc;
-	offset = tsc - __rdtsc();
+	offset = tsc_offset(vcpu);
 	return copy_out((void *)(uintptr_t)attr->addr, &offset, sizeof offset);
 }
 
@@ -68,8 +63,9 @@ long vcpu_set_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr)
 		return -ENXIO;
 	if (copy_in(&offset, (void *)(uintptr_t)attr->addr, sizeof offset))
 		return -EFAULT;
-	rc = load_read(vcpu, STATE_MSRS);
+	rc = load_read(vcpu, STATE_TSC);
 	if (rc < 0)
 		return rc;
-	return msr_set(&vcpu->state, vcpu->cpuid, vcpu->cpuid_count, MSR_TSC, __rdtsc() + offset);
+	tsc_offset_set(vcpu, offset);
+	return 0;
 }

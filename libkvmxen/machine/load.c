@@ -3,20 +3,21 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <x86intrin.h>
 
 #include "libkvmxen/convert/convert.h"
 #include "libkvmxen/convert/image.h"
 #include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/machine/tsc.h"
 #include "libkvmxen/machine/world.h"
 #include "libkvmxen/message.h"
 
-#define VLAPIC_HW_DISABLED    1 /* xen/arch-x86/hvm/save.h: hvm_hw_lapic.disabled */
-#define MSR_APICBASE_ENABLE   (1u << 11)
-#define XSAVE_RECORD_MAX      (sizeof(struct hvm_hw_cpu_xsave) + 16384)
-#define CPU_MSR_RECORD_MAX    1024
-#define STATE_CPU_PARTS       (STATE_REGS | STATE_SREGS | STATE_DEBUG | STATE_EVENTS | STATE_MSRS)
-#define STATE_NEEDS_CPU_WRITE (STATE_CPU_PARTS | STATE_XSAVE | STATE_MP | STATE_TSC)
+#define VLAPIC_HW_DISABLED  1 /* xen/arch-x86/hvm/save.h: hvm_hw_lapic.disabled */
+#define MSR_APICBASE_ENABLE (1u << 11)
+#define XSAVE_RECORD_MAX    (sizeof(struct hvm_hw_cpu_xsave) + 16384)
+#define CPU_MSR_RECORD_MAX  1024
+/* The CPU record alone has these, and one call reads it. */
+#define STATE_RECORD_PARTS (STATE_REGS | STATE_SREGS | STATE_DEBUG | STATE_EVENTS | STATE_TSC)
+#define STATE_CPU_PARTS    (STATE_RECORD_PARTS | STATE_MSRS)
 
 /* The Xen records of one vcpu, as they came from Xen or as they go there. */
 struct vcpu_records {
@@ -42,6 +43,21 @@ static int get_one(struct vcpu *vcpu, uint16_t typecode, void *body, uint32_t le
 						 body, length);
 }
 
+/* The CPU record into a state. 0 or -errno; -ENODATA: the vcpu is down. */
+static int read_cpu(struct vcpu *vcpu, struct vcpu_state *fresh)
+{
+	struct hvm_hw_cpu cpu;
+	uint64_t host = tsc_record_begin(vcpu->vm);
+	int rc = get_one(vcpu, HVM_SAVE_CODE(CPU), &cpu, sizeof cpu);
+
+	tsc_record_end(vcpu->vm);
+	if (rc == 0) {
+		cpu_record_to_state(fresh, &cpu);
+		fresh->tsc_host = host;
+	}
+	return rc;
+}
+
 /* Xen gives no CPU record of a vcpu that is down. One that halted for good is brought up for the
  * moment that it takes to read it, with the domain paused. */
 static int read_halted(struct vcpu *vcpu, struct vcpu_guest_context *context,
@@ -49,7 +65,6 @@ static int read_halted(struct vcpu *vcpu, struct vcpu_guest_context *context,
 {
 	struct vm *vm = vcpu->vm;
 	const struct control_ops *ops = vm->xen.ctl->ops;
-	struct hvm_hw_cpu cpu;
 	int rc, back;
 
 	rc = ops->domain_pause(vm->xen.ctl, vm->domid);
@@ -58,9 +73,7 @@ static int read_halted(struct vcpu *vcpu, struct vcpu_guest_context *context,
 	context->flags |= VGCF_online;
 	rc = ops->vcpu_context_set(vm->xen.ctl, vm->domid, vcpu->index, context);
 	if (rc == 0) {
-		rc = get_one(vcpu, HVM_SAVE_CODE(CPU), &cpu, sizeof cpu);
-		if (rc == 0)
-			cpu_record_to_state(fresh, &cpu);
+		rc = read_cpu(vcpu, fresh);
 		context->flags &= ~(uint64_t)VGCF_online;
 		back = ops->vcpu_context_set(vm->xen.ctl, vm->domid, vcpu->index, context);
 		rc = rc < 0 ? rc : back;
@@ -120,8 +133,16 @@ static void take(struct vcpu *vcpu, const struct vcpu_state *fresh, uint32_t par
 		       sizeof fresh->sregs.interrupt_bitmap);
 	}
 	if (want & STATE_MSRS)
-		memcpy(state->msrs, fresh->msrs, sizeof state->msrs);
+		for (int row = 0; row < MSR_TABLE_SIZE; row++)
+			if (msr_table[row].home != MSR_HOME_TSC &&
+			    msr_table[row].home != MSR_HOME_LAPIC)
+				state->msrs[row] = fresh->msrs[row];
+	if (want & STATE_TSC) {
+		state->msrs[MSR_ROW_TSC] = fresh->msrs[MSR_ROW_TSC];
+		state->tsc_host = fresh->tsc_host;
+	}
 	if (want & STATE_LAPIC) {
+		state->msrs[MSR_ROW_TSC_DEADLINE] = fresh->msrs[MSR_ROW_TSC_DEADLINE];
 		state->lapic = fresh->lapic;
 		state->sregs.apic_base = fresh->sregs.apic_base;
 		state->sregs.cr8 = fresh->sregs.cr8;
@@ -187,27 +208,23 @@ static int read_xsave(struct vcpu *vcpu, struct vcpu_state *fresh)
 int load_read(struct vcpu *vcpu, uint32_t parts)
 {
 	struct vcpu_state *state = &vcpu->state, *fresh;
-	struct hvm_hw_cpu *cpu;
-	uint32_t cpu_parts = STATE_CPU_PARTS | STATE_XSAVE | STATE_MP;
 	int rc = 0;
 
 	parts &= ~state->known & ~state->dirty;
 	if (parts == 0 || !vm_live(vcpu->vm) || vcpu->phase == VCPU_NEW)
 		return 0;
 	fresh = malloc(sizeof *fresh);
-	cpu = calloc(1, sizeof *cpu);
-	if (!fresh || !cpu) {
+	if (!fresh) {
 		rc = -ENOMEM;
 		goto out;
 	}
 	*fresh = *state;
-	if (parts & cpu_parts) {
-		parts |= cpu_parts;
-		rc = get_one(vcpu, HVM_SAVE_CODE(CPU), cpu, sizeof *cpu);
-		if (rc == 0) {
+	if (parts & (STATE_RECORD_PARTS | STATE_MSRS | STATE_XSAVE | STATE_MP)) {
+		parts |= STATE_RECORD_PARTS;
+		rc = read_cpu(vcpu, fresh);
+		if (rc == 0 && (parts & STATE_MP)) {
 			struct vcpu_info_bits info = {0};
 
-			cpu_record_to_state(fresh, cpu);
 			vcpu->vm->xen.ctl->ops->vcpu_info(vcpu->vm->xen.ctl, vcpu->vm->domid,
 							  vcpu->index, &info);
 			fresh->mp_state.mp_state =
@@ -217,8 +234,9 @@ int load_read(struct vcpu *vcpu, uint32_t parts)
 		}
 		if (rc < 0)
 			goto out;
-		rc = read_msrs(vcpu, fresh);
-		if (rc == 0)
+		if (parts & STATE_MSRS)
+			rc = read_msrs(vcpu, fresh);
+		if (rc == 0 && (parts & STATE_XSAVE))
 			rc = read_xsave(vcpu, fresh);
 	}
 	if (rc == 0 && (parts & STATE_LAPIC))
@@ -233,7 +251,6 @@ out:
 		message_error("state of vcpu %u of domain %u cannot be read: error %d", vcpu->id,
 			      vcpu->vm->domid, -rc);
 	free(fresh);
-	free(cpu);
 	return rc;
 }
 
@@ -304,10 +321,29 @@ static void note_cancelled(struct vcpu *vcpu, const struct vcpu *self, bool same
 		atomic_store(&vcpu->io_cancelled, true);
 }
 
-static int build_and_set(struct vm *vm, struct vcpu_records *all, uint64_t tsc_base, bool first,
+/* Guest time goes on over the load: each CPU record of the image gets the TSC of the moment. */
+static int set_with_tsc(struct vm *vm, const struct vcpu_records *all, struct image *image)
+{
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+	uint64_t host = tsc_context_begin(vm);
+	int rc;
+
+	for (i = 0; i < count; i++) {
+		uint64_t tsc = tsc_at(vm, all[i].view, host);
+		uint8_t *body = (uint8_t *)image_find(image->data, image->length,
+						      HVM_SAVE_CODE(CPU), i, NULL);
+
+		if (body)
+			memcpy(body + offsetof(struct hvm_hw_cpu, tsc), &tsc, sizeof tsc);
+	}
+	rc = vm->xen.ctl->ops->context_set(vm->xen.ctl, vm->domid, image->data, image->length);
+	tsc_context_end(vm);
+	return rc;
+}
+
+static int build_and_set(struct vm *vm, struct vcpu_records *all, bool first,
 			 const struct vcpu *self)
 {
-	const struct control_ops *ops = vm->xen.ctl->ops;
 	unsigned count = atomic_load(&vm->vcpu_count), i;
 	struct image image;
 	int rc = 0;
@@ -316,17 +352,11 @@ static int build_and_set(struct vm *vm, struct vcpu_records *all, uint64_t tsc_b
 	for (i = 0; i < count; i++) {
 		struct vcpu *vcpu = vm->vcpus[i];
 		struct vcpu_records *r = &all[i];
-		uint64_t old_rip = r->cpu.rip, tsc = r->cpu.tsc;
+		uint64_t old_rip = r->cpu.rip;
 
 		if (!wants_up(vcpu, r))
 			continue;
 		cpu_record_from_state(&r->cpu, r->view);
-		/* A new vcpu or a TSC set by the VMM takes the state's; else guest time goes on. */
-		if (!r->up || (r->view->dirty & STATE_TSC))
-			tsc = r->view->msrs[MSR_ROW_TSC];
-		else
-			tsc += __rdtsc() - tsc_base;
-		r->cpu.tsc = tsc;
 		image_add(&image, HVM_SAVE_CODE(CPU), i, &r->cpu, sizeof r->cpu);
 		note_cancelled(vcpu, self, old_rip == r->cpu.rip);
 	}
@@ -341,7 +371,7 @@ static int build_and_set(struct vm *vm, struct vcpu_records *all, uint64_t tsc_b
 	if (image_end(&image) < 0 || rc < 0)
 		rc = -ENOMEM;
 	if (rc == 0)
-		rc = ops->context_set(vm->xen.ctl, vm->domid, image.data, image.length);
+		rc = set_with_tsc(vm, all, &image);
 	image_free(&image);
 	if (rc < 0)
 		message_error("KVM_RUN: Xen refuses the state of domain %u: error %d", vm->domid,
@@ -380,7 +410,7 @@ int load_first(struct vm *vm)
 		return -ENOMEM;
 	for (i = 0; i < atomic_load(&vm->vcpu_count); i++)
 		all[i].view = &vm->vcpus[i]->state;
-	rc = build_and_set(vm, all, 0, true, NULL);
+	rc = build_and_set(vm, all, true, NULL);
 	if (rc == 0)
 		loaded(vm, true);
 	free(all);
@@ -389,7 +419,8 @@ int load_first(struct vm *vm)
 
 /* The parts that the VMM has not set come from Xen's context, so that the records built from the
  * state below say what Xen said. */
-static int refresh(struct vcpu *vcpu, struct vcpu_records *r, const void *context, size_t size)
+static int refresh(struct vcpu *vcpu, struct vcpu_records *r, const void *context, size_t size,
+		   uint64_t host)
 {
 	bool in_run = atomic_load(&vcpu->in_run);
 	struct vcpu_state *fresh = malloc(sizeof *fresh);
@@ -412,6 +443,7 @@ static int refresh(struct vcpu *vcpu, struct vcpu_records *r, const void *contex
 		r->up = true;
 		memcpy(&r->cpu, body, sizeof r->cpu);
 		cpu_record_to_state(fresh, &r->cpu);
+		fresh->tsc_host = host;
 	}
 	body = image_find(context, size, HVM_SAVE_CODE(MTRR), vcpu->index, &length);
 	if (body && length == sizeof r->mtrr) {
@@ -442,11 +474,12 @@ static int take_down(struct vm *vm, struct vcpu *vcpu)
 	return vm->xen.ctl->ops->vcpu_context_set(vm->xen.ctl, vm->domid, vcpu->index, NULL);
 }
 
-static int read_all(struct vm *vm, struct vcpu_records *all, uint64_t *tsc_base)
+static int read_all(struct vm *vm, struct vcpu_records *all)
 {
 	const struct control_ops *ops = vm->xen.ctl->ops;
 	unsigned count = atomic_load(&vm->vcpu_count), i;
 	uint32_t size = 0;
+	uint64_t host = 0;
 	void *context = NULL;
 	int rc = ops->context_get(vm->xen.ctl, vm->domid, NULL, &size);
 
@@ -454,9 +487,11 @@ static int read_all(struct vm *vm, struct vcpu_records *all, uint64_t *tsc_base)
 		context = malloc(size);
 	if (rc == 0 && !context)
 		rc = -ENOMEM;
-	if (rc == 0)
+	if (rc == 0) {
+		host = tsc_context_begin(vm);
 		rc = ops->context_get(vm->xen.ctl, vm->domid, context, &size);
-	*tsc_base = __rdtsc();
+		tsc_context_end(vm);
+	}
 	for (i = 0; i < count && rc == 0; i++) {
 		struct vcpu *vcpu = vm->vcpus[i];
 
@@ -466,7 +501,7 @@ static int read_all(struct vm *vm, struct vcpu_records *all, uint64_t *tsc_base)
 		/* A copy that is older than this stop must not be written back. */
 		if (vcpu->phase == VCPU_RUNNING)
 			vcpu->state.known = 0;
-		rc = refresh(vcpu, &all[i], context, size);
+		rc = refresh(vcpu, &all[i], context, size, host);
 	}
 	free(context);
 	return rc;
@@ -477,12 +512,11 @@ int load_dirty(struct vm *vm, const struct vcpu *self)
 	struct vcpu_records *all = calloc(VM_MAX_VCPUS, sizeof *all);
 	unsigned count = atomic_load(&vm->vcpu_count), i;
 	struct domain_info info = {0};
-	uint64_t tsc_base;
 	int rc;
 
 	if (!all)
 		return -ENOMEM;
-	rc = read_all(vm, all, &tsc_base);
+	rc = read_all(vm, all);
 	for (i = 0; i < count && rc == 0; i++) {
 		struct vcpu *vcpu = vm->vcpus[i];
 
@@ -491,7 +525,7 @@ int load_dirty(struct vm *vm, const struct vcpu *self)
 			rc = take_down(vm, vcpu);
 	}
 	if (rc == 0)
-		rc = build_and_set(vm, all, tsc_base, false, self);
+		rc = build_and_set(vm, all, false, self);
 	if (rc == 0)
 		loaded(vm, false);
 	if (rc == 0)

@@ -540,12 +540,16 @@ long vcpu_run(struct vcpu *vcpu)
 	block_signals(&r.mask);
 	r.stop = immediate = vcpu->run->immediate_exit;
 	atomic_store(&vcpu->in_run, true);
-	rc = run_guest(&r);
+	rc = vcpu_sync_in(vcpu);
+	if (rc == 0)
+		rc = run_guest(&r);
 	atomic_store(&vcpu->in_run, false);
 	/* KVM has not come as far as to have a reason. */
 	if (immediate && rc == -EINTR)
 		vcpu->run->exit_reason = reason;
 	fill_run(vcpu);
+	if (vcpu->run->kvm_valid_regs)
+		vcpu_sync_out(vcpu);
 	pthread_sigmask(SIG_SETMASK, &r.mask, NULL);
 	return rc;
 }

@@ -28,7 +28,7 @@ enum state_part {
 	STATE_MSRS = 1 << 5,   /* msrs */
 	STATE_LAPIC = 1 << 6,  /* lapic, sregs.apic_base, sregs.cr8, MSR_IA32_TSCDEADLINE */
 	STATE_MP = 1 << 7,     /* mp_state */
-	STATE_TSC = 1 << 8,    /* msrs' TSC was set by the VMM */
+	STATE_TSC = 1 << 8,    /* msrs' TSC and tsc_host */
 	STATE_ALL = (1 << 9) - 1,
 };
 
@@ -43,6 +43,7 @@ struct vcpu_state {
 	struct kvm_mp_state mp_state;
 	struct kvm_lapic_state lapic;  /* xAPIC layout, KVM's timer frequency */
 	uint64_t msrs[MSR_TABLE_SIZE]; /* indexed by the row of msr_table */
+	uint64_t tsc_host;             /* the host's TSC when the guest's was msrs[MSR_ROW_TSC] */
 	bool fpu_set; /* by KVM_SET_FPU: counts, though xsave's XSTATE_BV may not say so */
 };
 
@@ -92,8 +93,8 @@ bool vcpu_state_apic_base_valid(uint64_t value, unsigned physical_bits);
  * interrupt_bitmap queues that interrupt. The parts touched become dirty. */
 void vcpu_state_set_sregs(struct vcpu_state *state, const struct kvm_sregs *sregs);
 void vcpu_state_set_lapic(struct vcpu_state *state, const struct kvm_lapic_state *lapic);
-/* KVM_GET_SREGS2 and KVM_SET_SREGS2. Xen does not show the PDPTRs: the flag that says they are
- * there stays clear, and they are loaded from memory. */
+/* KVM_GET_SREGS2 and KVM_SET_SREGS2, without the PDPTRs: with nested paging the processor takes
+ * them from memory. */
 void vcpu_state_get_sregs2(const struct vcpu_state *state, struct kvm_sregs2 *sregs2);
 void vcpu_state_set_sregs2(struct vcpu_state *state, const struct kvm_sregs2 *sregs2);
 /* KVM_GET_VCPU_EVENTS and KVM_SET_VCPU_EVENTS. Software interrupts and exceptions do not show: the

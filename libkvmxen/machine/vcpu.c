@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "libkvmxen/machine/tsc.h"
 #include "libkvmxen/message.h"
 
 /* The fd's file: a memfd, so that the VMM's own mmap, dup and close of it are the kernel's work. */
@@ -88,6 +89,7 @@ struct vcpu *vcpu_create(struct vm *vm, unsigned long id)
 		vcpu->phase = VCPU_NEW;
 		pthread_mutex_init(&vcpu->mutex, NULL);
 		vcpu_state_reset(&vcpu->state, id, boot, vm->interrupts.irqchip);
+		tsc_created(vcpu);
 		vm->vcpus[vcpu->index] = vcpu;
 		atomic_fetch_add(&vm->vcpu_count, 1);
 	}

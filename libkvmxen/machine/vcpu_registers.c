@@ -11,9 +11,14 @@
 #include "libkvmxen/machine/check.h"
 #include "libkvmxen/machine/load.h"
 #include "libkvmxen/machine/msr.h"
+#include "libkvmxen/machine/tsc.h"
 #include "libkvmxen/message.h"
 
-#define MAX_IO_MSRS 256 /* arch/x86/kvm: what one KVM_GET/SET_MSRS may hold */
+#define CR0_PG       (1ull << 31)
+#define CR4_PAE      (1ull << 5)
+#define CR3_PDPTRS   0xffffffe0ull /* where the four entries of PAE paging are */
+#define MSR_IA32_TSC 0x10
+#define MAX_IO_MSRS  256 /* arch/x86/kvm: what one KVM_GET/SET_MSRS may hold */
 
 static void mark(struct vcpu *vcpu, uint32_t parts)
 {
@@ -59,6 +64,47 @@ long vcpu_set_sregs(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 	if (rc < 0)
 		return rc;
 	vcpu_state_set_sregs(&vcpu->state, sregs);
+	return 0;
+}
+
+/* With nested paging KVM shows what memory holds, whatever the processor has cached. */
+static void get_pdptrs(struct vcpu *vcpu, struct kvm_sregs2 *sregs2)
+{
+	bool pae = (sregs2->cr0 & CR0_PG) && (sregs2->cr4 & CR4_PAE) &&
+		   !(sregs2->efer & STATE_EFER_LMA);
+	const void *table = NULL;
+
+	if (pae)
+		table = memory_at(vcpu->vm, sregs2->cr3 & CR3_PDPTRS, sizeof sregs2->pdptrs, NULL);
+	if (!table)
+		return;
+	memcpy(sregs2->pdptrs, table, sizeof sregs2->pdptrs);
+	sregs2->flags |= KVM_SREGS2_FLAGS_PDPTRS_VALID;
+}
+
+long vcpu_get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *sregs2)
+{
+	long rc = load_read(vcpu, STATE_SREGS | STATE_LAPIC);
+
+	vcpu_state_get_sregs2(&vcpu->state, sregs2);
+	get_pdptrs(vcpu, sregs2);
+	return rc;
+}
+
+long vcpu_set_sregs2(struct vcpu *vcpu, const struct kvm_sregs2 *sregs2)
+{
+	long rc = sregs2_check(sregs2, vcpu->cpuid, vcpu->cpuid_count);
+
+	if (rc < 0) {
+		message_refused("KVM_SET_SREGS2: vcpu %u: cr0 %#llx, cr4 %#llx, efer %#llx, flags "
+				"%#llx are not consistent",
+				vcpu->id, sregs2->cr0, sregs2->cr4, sregs2->efer, sregs2->flags);
+		return rc;
+	}
+	rc = load_read(vcpu, STATE_SREGS | STATE_EVENTS | STATE_LAPIC);
+	if (rc < 0)
+		return rc;
+	vcpu_state_set_sregs2(&vcpu->state, sregs2);
 	return 0;
 }
 
@@ -249,7 +295,7 @@ static long each_msr(struct vcpu *vcpu, void *user, bool set)
 		return -ENOMEM;
 	rc = copy_in(entries, (char *)user + sizeof head, size);
 	if (rc == 0)
-		rc = load_read(vcpu, STATE_MSRS | STATE_SREGS | STATE_LAPIC);
+		rc = load_read(vcpu, STATE_MSRS | STATE_TSC | STATE_SREGS | STATE_LAPIC);
 	for (i = 0; rc == 0 && i < head.nmsrs; i++) {
 		int one;
 
@@ -261,8 +307,12 @@ static long each_msr(struct vcpu *vcpu, void *user, bool set)
 
 			one = msr_get(&vcpu->state, vcpu->cpuid, vcpu->cpuid_count,
 				      entries[i].index, &value);
+			if (entries[i].index == MSR_IA32_TSC)
+				value = tsc_at(vcpu->vm, &vcpu->state, tsc_host_now());
 			entries[i].data = value;
 		}
+		if (set && one == 0 && entries[i].index == MSR_IA32_TSC)
+			tsc_written(vcpu);
 		if (one < 0) {
 			message_refused("%s: vcpu %u: MSR %#x is refused",
 					set ? "KVM_SET_MSRS" : "KVM_GET_MSRS", vcpu->id,

@@ -64,6 +64,7 @@ struct vm *vm_create(unsigned long type)
 	atomic_init(&vm->refs, 1);
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_mutex_init(&vm->arm_lock, NULL);
+	pthread_mutex_init(&vm->tsc_lock, NULL);
 	vm->owner = fd_process();
 	vm_stats_init(vm);
 	vm_set_clock(vm, &zero);
@@ -118,6 +119,7 @@ static void vm_destroy(struct vm *vm)
 		vcpu_free(vm->vcpus[i]);
 	vm_stats_free(vm);
 	pthread_mutex_destroy(&vm->arm_lock);
+	pthread_mutex_destroy(&vm->tsc_lock);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm);
 }

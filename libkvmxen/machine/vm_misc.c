@@ -2,12 +2,12 @@
 #include <time.h>
 
 #include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/machine/tsc.h"
 #include "libkvmxen/message.h"
 
 #define TSS_ADDRESS_LAST     0xffffd000ul /* three pages below 4 GiB */
 #define IDENTITY_MAP_DEFAULT 0xfffbc000ul
-#define MMU_PAGES_MIN        64  /* KVM_MIN_ALLOC_MMU_PAGES */
-#define TSC_TOLERANCE_PPM    250 /* KVM's own */
+#define MMU_PAGES_MIN        64 /* KVM_MIN_ALLOC_MMU_PAGES */
 
 /* Kept and not used: only VMX without unrestricted guest needs the pages, and Xen has its own. */
 long vm_set_tss_addr(struct vm *vm, unsigned long address)
@@ -93,20 +93,17 @@ long vm_set_nr_mmu_pages(struct vm *vm, unsigned long pages)
 
 long vm_get_tsc_khz(struct vm *vm)
 {
-	uint32_t khz = 0;
-
-	vm->xen.ctl->ops->host_tsc_khz(vm->xen.ctl, &khz);
-	return khz;
+	return tsc_khz(vm);
 }
 
 long vm_set_tsc_khz(struct vm *vm, unsigned long khz)
 {
-	uint64_t host = vm_get_tsc_khz(vm);
-	uint64_t tolerance = host * TSC_TOLERANCE_PPM / 1000000;
+	int rc = tsc_khz_set(vm, khz);
 
-	if (khz == 0 || (khz + tolerance >= host && khz <= host + tolerance))
-		return 0;
-	message_refused("KVM_SET_TSC_KHZ: %lu kHz: the host's TSC has %llu kHz and is not scaled",
-			khz, (unsigned long long)host);
-	return -EINVAL;
+	if (rc < 0)
+		message_error(
+			"KVM_SET_TSC_KHZ: %u kHz: the guest runs with %u kHz, which Xen fixes "
+			"when the domain is made",
+			(uint32_t)khz, tsc_khz(vm));
+	return rc;
 }

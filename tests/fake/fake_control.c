@@ -136,6 +136,15 @@ static int op_tsc_get(struct control *ctl, uint16_t domid, uint32_t *khz)
 	CALL_DOMAIN(tsc_get, (*khz = d->tsc_khz, 0));
 }
 
+static int op_host_tsc_khz(struct control *ctl, uint32_t *khz)
+{
+	int rc = fake_call_begin(OP_host_tsc_khz);
+
+	if (!rc)
+		*khz = HOST_KHZ;
+	return fake_call_end(rc);
+}
+
 static int op_cpuid_host(struct control *ctl, struct control_cpuid *leaves, uint32_t *n)
 {
 	CALL(cpuid_host, xen_cpuid_host(leaves, n));
@@ -244,6 +253,7 @@ const struct control_ops fake_control_ops = {
 	.domain_subscribe = op_subscribe,
 	.tsc_set = op_tsc_set,
 	.tsc_get = op_tsc_get,
+	.host_tsc_khz = op_host_tsc_khz,
 	.cpuid_host = op_cpuid_host,
 	.cpuid_set = op_cpuid_set,
 	.monitor_open = op_monitor_open,

@@ -9,7 +9,6 @@
 
 #define MAX_PAUSES   255
 #define DEFAULT_POOL 256 /* pages: what hap_enable allocates by itself */
-#define HOST_KHZ     2000000
 
 /* Shared with children made by fork, which may destroy a domain on behalf of a dead parent. */
 static uint8_t *destroyed;

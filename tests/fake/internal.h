@@ -100,6 +100,7 @@ void violations_forget(void);
 	X(domain_subscribe, true)                                                                  \
 	X(tsc_set, true)                                                                           \
 	X(tsc_get, true)                                                                           \
+	X(host_tsc_khz, true)                                                                      \
 	X(cpuid_host, true)                                                                        \
 	X(cpuid_set, true)                                                                         \
 	X(monitor_open, true)                                                                      \
@@ -127,6 +128,8 @@ int fake_call_begin(enum fake_op_index op);
 /* Gives the lock back and wakes whoever waits for a change. */
 int fake_call_end(int rc);
 void fake_calls_reset(void);
+
+#define HOST_KHZ 2000000 /* what the host says of its TSC; the machine's own is what counts */
 
 /* --- frames: fake_frame.c. A frame is a page of one memfd; 0 is no frame. --- */
 
