@@ -78,7 +78,7 @@ deps:
 
 .PHONY: test lab-test demo
 test: deps
-	$(MAKE) all unit unit-asan ops programs
+	$(MAKE) all check-docs unit unit-asan ops programs
 	$(BUILD)/kvmxen caps >/dev/null
 	tests/lab/suite
 
@@ -99,12 +99,22 @@ format:
 check-format:
 	clang-format --dry-run -Werror $(SOURCES)
 
+# Pages that are the code's own tables, printed.
+GENERATED_DOCS := state
+.PHONY: docs check-docs
+docs: $(BUILD)/kvmxen
+	@for page in $(GENERATED_DOCS); do $(BUILD)/kvmxen $$page > docs/$$page.md || exit 1; done
+check-docs: $(BUILD)/kvmxen
+	@for page in $(GENERATED_DOCS); do $(BUILD)/kvmxen $$page | diff -u docs/$$page.md - || \
+		{ echo "docs/$$page.md is not what \`make docs\` writes"; exit 1; }; done
+
 .PHONY: help
 help:
 	@echo 'make            the library, the shim, the command, the janitor'
 	@echo 'make demo       QEMU on KVM, on a real Xen in the lab'
 	@echo 'make test       unit suites (plain and under sanitizers), then the lab suite'
 	@echo 'make lab-test   the lab suite alone'
+	@echo 'make docs       the pages of docs/ that are made from the code; check-docs compares'
 	@echo 'make install    DESTDIR, PREFIX, LIBDIR'
 	@echo 'make format | check-format | check-headers | clean'
 

@@ -55,6 +55,11 @@ void message_refused(const char *format, ...)
 	SAY_FROM(1);
 }
 
+bool message_verbose(void)
+{
+	return verbosity() >= 1;
+}
+
 void message_debug(const char *format, ...)
 {
 	SAY_FROM(2);

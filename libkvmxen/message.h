@@ -8,10 +8,14 @@
 #ifndef KVMXEN_MESSAGE_H
 #define KVMXEN_MESSAGE_H
 
+#include <stdbool.h>
+
 /* What Xen or kvmxen could not do: always said. Keeps errno. */
 void message_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What KVM would refuse as well: said with KVMXEN_VERBOSE=1 or more. Keeps errno. */
 void message_refused(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Would message_refused say anything? For what is dear to find out. */
+bool message_verbose(void);
 /* For following what happens: said with KVMXEN_VERBOSE=2. Keeps errno. */
 void message_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
 	{"run", "run a KVM program on this Xen host", run_main},
 	{"caps", "list what KVM_CHECK_EXTENSION and the ioctl table answer, and why", caps_main},
+	{"state", "list which fields of a VM's state survive in Xen, and why", state_main},
 };
 
 static void usage(FILE *out)

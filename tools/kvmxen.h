@@ -4,5 +4,6 @@
 
 int run_main(int argc, char **argv);
 int caps_main(int argc, char **argv);
+int state_main(int argc, char **argv);
 
 #endif

@@ -22,6 +22,7 @@
 #define KVMXEN_KVMXEN_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,6 +47,22 @@ int kvmxen_duplicated(int from, int fd);
 /* Makes [address, address + length) ordinary memory again, with its content, after its slots were
  * deleted. 0, or -1: part of it is still in a slot (EBUSY). */
 int kvmxen_memory_release(void *address, size_t length);
+
+/* What of a state has no counterpart in Xen: one field. */
+struct kvmxen_loss {
+	const char *structure, *field; /* "kvm_vcpu_events", "nmi.masked" */
+	unsigned index;                /* of an array's element, else 0 */
+	uint64_t value;                /* as it is, its first 8 bytes */
+	uint64_t becomes;              /* as it would be read back from Xen */
+	const char *note;              /* what becomes of it, and why */
+};
+
+/* Calls report for each field of the present state of a vcpu (a vcpu's descriptor) or of the
+ * interrupt controllers and the PIT (a VM's) that Xen cannot hold: what a program that moves the
+ * state should know. No strings outlive the call but those of the library. Returns how many there
+ * are, or -1. docs/state.md lists all fields. */
+int kvmxen_losses(int fd, void (*report)(void *context, const struct kvmxen_loss *loss),
+		  void *context);
 
 /* "0.1.0" */
 const char *kvmxen_version(void);

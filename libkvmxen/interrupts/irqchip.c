@@ -5,6 +5,7 @@
 
 #include "libkvmxen/convert/convert.h"
 #include "libkvmxen/convert/image.h"
+#include "libkvmxen/convert/loss.h"
 #include "libkvmxen/message.h"
 
 #define ISA_WIRES 0xffff
@@ -128,6 +129,8 @@ static int add_pic(struct vm *vm, struct image *image, unsigned chip)
 	if (rc < 0)
 		return rc;
 	pic_record_from_kvm(&record, &chips->pic[chip], chip);
+	if (message_verbose())
+		loss_pic(&chips->pic[chip], chip, loss_tell, NULL);
 	image_add(image, HVM_SAVE_CODE(PIC), chip, &record, sizeof record);
 	return 0;
 }
@@ -140,6 +143,8 @@ static int add_ioapic(struct vm *vm, struct image *image)
 	if (rc < 0)
 		return rc;
 	ioapic_record_from_kvm(&record, &vm->interrupts.private->chips.ioapic);
+	if (message_verbose())
+		loss_ioapic(&vm->interrupts.private->chips.ioapic, loss_tell, NULL);
 	image_add(image, HVM_SAVE_CODE(IOAPIC), 0, &record, sizeof record);
 	return 0;
 }

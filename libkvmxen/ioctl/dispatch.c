@@ -13,6 +13,7 @@
 #include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/ioctl/create.h"
 #include "libkvmxen/ioctl/fd.h"
+#include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/ioctl/table.h"
 #include "libkvmxen/machine/vfio.h"
 #include "libkvmxen/machine/vcpu.h"
@@ -117,6 +118,51 @@ EXPORT int kvmxen_ioctl(int fd, unsigned long request, void *argument)
 	if (!file)
 		return result(-ENOTTY);
 	rc = dispatch(file, request, argument);
+	file_put(file);
+	return result(rc);
+}
+
+/* A caller's report in the library's place. */
+struct report {
+	void (*call)(void *context, const struct kvmxen_loss *loss);
+	void *context;
+};
+
+static void pass_on(void *context, const struct loss *loss)
+{
+	const struct report *report = context;
+
+	report->call(report->context, &(struct kvmxen_loss){
+					      .structure = loss->structure,
+					      .field = loss->field,
+					      .index = loss->index,
+					      .value = loss->value,
+					      .becomes = loss->becomes,
+					      .note = loss->note,
+				      });
+}
+
+EXPORT int kvmxen_losses(int fd, void (*call)(void *context, const struct kvmxen_loss *loss),
+			 void *context)
+{
+	struct report report = {call, context};
+	loss_report *pass = call ? pass_on : NULL;
+	struct file *file = fd_get(fd);
+	long rc = -EINVAL;
+
+	if (!file)
+		return result(-ENOTTY);
+	if (foreign_process(file)) {
+		rc = -EIO;
+	} else if (file->kind == FD_VM) {
+		rc = vm_losses(file->object, pass, &report);
+	} else if (file->kind == FD_VCPU) {
+		struct vcpu *vcpu = file->object;
+
+		pthread_mutex_lock(&vcpu->mutex);
+		rc = vcpu_losses(vcpu, pass, &report);
+		pthread_mutex_unlock(&vcpu->mutex);
+	}
 	file_put(file);
 	return result(rc);
 }

@@ -8,8 +8,9 @@
 #ifndef KVMXEN_IOCTL_HANDLERS_H
 #define KVMXEN_IOCTL_HANDLERS_H
 
-#include "libkvmxen/machine/vfio.h"
+#include "libkvmxen/convert/loss.h"
 #include "libkvmxen/machine/vcpu.h"
+#include "libkvmxen/machine/vfio.h"
 #include "libkvmxen/machine/vm.h"
 
 /* machine/system.c */
@@ -86,6 +87,10 @@ long vm_set_pmu_event_filter(struct vm *vm, void *user);
 
 /* machine/run.c */
 long vcpu_run(struct vcpu *vcpu);
+
+/* machine/losses.c: see kvmxen_losses. The number of losses or a negative errno. */
+long vcpu_losses(struct vcpu *vcpu, loss_report *report, void *context);
+long vm_losses(struct vm *vm, loss_report *report, void *context);
 
 /* machine/vm_misc.c */
 long vm_set_tss_addr(struct vm *vm, unsigned long address);

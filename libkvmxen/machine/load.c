@@ -350,6 +350,11 @@ static int build_and_set(struct vm *vm, struct vcpu_records *all, bool first,
 
 	image_begin(&image);
 	for (i = 0; i < count; i++) {
+		/* Only what the VMM has set: what Xen said comes back as it was. */
+		if (message_verbose() && all[i].view->dirty)
+			loss_vcpu(all[i].view, system_has_xsave(), loss_tell, NULL);
+	}
+	for (i = 0; i < count; i++) {
 		struct vcpu *vcpu = vm->vcpus[i];
 		struct vcpu_records *r = &all[i];
 		uint64_t old_rip = r->cpu.rip;
@@ -379,6 +384,19 @@ static int build_and_set(struct vm *vm, struct vcpu_records *all, bool first,
 	return rc;
 }
 
+/* Of the events, what no record carries: a pending NMI is sent; the rest ends with the first
+ * instruction that runs, as far as anyone can tell. */
+static void forget_unread(struct vcpu *vcpu)
+{
+	struct kvm_vcpu_events *events = &vcpu->state.events;
+	struct vm *vm = vcpu->vm;
+
+	if ((vcpu->state.dirty & STATE_EVENTS) && events->nmi.pending)
+		vm->xen.ctl->ops->vcpu_nmi(vm->xen.ctl, vm->domid, vcpu->index);
+	events->nmi.pending = events->nmi.masked = 0;
+	events->interrupt.shadow = 0;
+}
+
 static void loaded(struct vm *vm, bool first)
 {
 	unsigned count = atomic_load(&vm->vcpu_count), i;
@@ -394,6 +412,7 @@ static void loaded(struct vm *vm, bool first)
 		}
 		if (vcpu->phase == VCPU_NEW || vcpu->phase == VCPU_STOPPED)
 			vcpu->phase = VCPU_RUNNING;
+		forget_unread(vcpu);
 		vcpu->state.dirty = 0;
 		vcpu->state.known = 0; /* it runs on from here */
 	}
