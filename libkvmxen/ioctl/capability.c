@@ -101,7 +101,7 @@ static const struct capability table[] = {
 	CAP(GET_MSR_FEATURES, 1),
 	CAP_ABSENT(NESTED_STATE, NO_NESTED),
 	CAP(COALESCED_PIO, 1),
-	CAP_ABSENT(MANUAL_DIRTY_LOG_PROTECT2, NOT_YET),
+	CAP(MANUAL_DIRTY_LOG_PROTECT2, MEMORY_LOG_OPTIONS),
 	CAP_ABSENT(EXCEPTION_PAYLOAD, "Xen's CPU record has no pending exception with a payload"),
 	CAP_ABSENT(X86_USER_SPACE_MSR, "Xen tells no device model of MSR accesses"),
 	CAP_ABSENT(X86_MSR_FILTER, "Xen tells no device model of MSR accesses"),

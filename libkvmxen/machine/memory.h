@@ -111,6 +111,9 @@ int memory_ordinary(void *address, size_t length);
 long memory_set_user_region(struct vm *vm, struct kvm_userspace_memory_region *region);
 long memory_get_dirty_log(struct vm *vm, struct kvm_dirty_log *log);
 long memory_clear_dirty_log(struct vm *vm, struct kvm_clear_dirty_log *log);
+/* KVM_ENABLE_CAP of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: KVM_DIRTY_LOG_* options for the whole VM. */
+#define MEMORY_LOG_OPTIONS (KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
+long memory_set_log_options(struct vm *vm, uint64_t options);
 #define MEMORY_SLOTS 32764 /* KVM_CAP_NR_MEMSLOTS */
 
 #endif

@@ -22,11 +22,24 @@ static size_t map_words(uint64_t pages)
 	return (pages + WORD_BITS - 1) / WORD_BITS;
 }
 
+static void set_first(atomic_ulong *map, uint64_t pages)
+{
+	for (uint64_t i = 0; i < pages / WORD_BITS; i++)
+		atomic_store_explicit(&map[i], ~0ul, memory_order_relaxed);
+	if (pages % WORD_BITS)
+		atomic_store_explicit(&map[pages / WORD_BITS], (1ul << pages % WORD_BITS) - 1,
+				      memory_order_relaxed);
+}
+
 int dirty_begin(struct memory_private *p, struct slot *slot)
 {
 	slot->dirty = calloc(map_words(slot->pages), sizeof(atomic_ulong));
 	slot->log = ++p->log.logs;
-	return slot->dirty ? 0 : -ENOMEM;
+	if (!slot->dirty)
+		return -ENOMEM;
+	if (p->log_options & KVM_DIRTY_LOG_INITIALLY_SET)
+		set_first(slot->dirty, slot->pages);
+	return 0;
 }
 
 static void mark(atomic_ulong *map, uint64_t page)
@@ -254,6 +267,7 @@ static int get_log(struct vm *vm, struct kvm_dirty_log *log)
 	const struct slot *slot;
 	unsigned long *bits;
 	size_t words;
+	bool keep;
 	int rc = look_up(vm, "KVM_GET_DIRTY_LOG", log->slot, &slot);
 
 	if (rc)
@@ -262,10 +276,12 @@ static int get_log(struct vm *vm, struct kvm_dirty_log *log)
 	bits = malloc(words * sizeof(*bits));
 	if (!bits)
 		return -ENOMEM;
-	for (size_t i = 0; i < words; i++)
-		bits[i] = atomic_load_explicit(&slot->dirty[i], memory_order_relaxed)
-				  ? atomic_exchange(&slot->dirty[i], 0)
-				  : 0;
+	keep = vm->memory.private->log_options & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+	for (size_t i = 0; i < words; i++) {
+		bits[i] = atomic_load_explicit(&slot->dirty[i], memory_order_relaxed);
+		if (bits[i] && !keep)
+			bits[i] = atomic_exchange(&slot->dirty[i], 0);
+	}
 	rc = copy_out(log->dirty_bitmap, bits, words * sizeof(*bits));
 	for (size_t i = 0; i < words && rc; i++)
 		atomic_fetch_or(&slot->dirty[i], bits[i]);
@@ -327,4 +343,24 @@ long memory_clear_dirty_log(struct vm *vm, struct kvm_clear_dirty_log *log)
 	memory_unlock(vm);
 	pthread_mutex_unlock(&vm->lock);
 	return rc;
+}
+
+long memory_set_log_options(struct vm *vm, uint64_t options)
+{
+	struct memory_private *p;
+
+	/* A map cannot begin full when reading it empties it. */
+	if ((options & ~(uint64_t)MEMORY_LOG_OPTIONS) || options == KVM_DIRTY_LOG_INITIALLY_SET) {
+		message_refused("KVM_ENABLE_CAP: KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: options %#llx",
+				(unsigned long long)options);
+		return -EINVAL;
+	}
+	pthread_mutex_lock(&vm->lock);
+	memory_lock(vm);
+	p = vm->memory.private;
+	if (p)
+		p->log_options = options;
+	memory_unlock(vm);
+	pthread_mutex_unlock(&vm->lock);
+	return p ? 0 : -EIO;
 }

@@ -290,6 +290,7 @@ struct memory_private {
 	uint64_t frames;            /* in all chunks and copies */
 	uint64_t limit, pool_bytes; /* what the domain was given so far */
 	struct dirty_log log;
+	uint64_t log_options; /* KVM_DIRTY_LOG_*, from KVM_ENABLE_CAP */
 	struct executed {
 		uintptr_t hva;
 		uint64_t pages;

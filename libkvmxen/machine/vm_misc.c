@@ -78,9 +78,11 @@ long vm_set_clock(struct vm *vm, const struct kvm_clock_data *clock)
 	return 0;
 }
 
-/* Nothing that Xen can do has to be enabled first. */
+/* Little that Xen can do has to be enabled first. */
 long vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 {
+	if (cap->cap == KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 && !cap->flags)
+		return memory_set_log_options(vm, cap->args[0]);
 	message_refused("KVM_ENABLE_CAP: capability %u cannot be enabled", cap->cap);
 	return -EINVAL;
 }

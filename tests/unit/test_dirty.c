@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/ioctl/table.h"
 #include "tests/unit/unit_memory.h"
 
 void register_dirty_suite(void);
@@ -80,6 +82,41 @@ static void the_ioctls_answer_as_kvm_does(void)
 		space_free(s);
 	}
 	munmap(memory, 100 * PAGE);
+}
+
+/* With manual protection reading empties nothing, and only what is named is cleared. */
+static void a_log_is_cleared_by_hand(void)
+{
+	char *memory = vmm_memory(2 * MB, 0);
+	uint64_t mask = 1 << 5;
+
+	CU_ASSERT_EQUAL(capability_value(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2), 3);
+	space_start(s);
+	CU_ASSERT_EQUAL(memory_set_log_options(&s->vm, 4), -EINVAL);
+	CU_ASSERT_EQUAL(memory_set_log_options(&s->vm, KVM_DIRTY_LOG_INITIALLY_SET), -EINVAL);
+	CU_ASSERT_EQUAL(memory_set_log_options(&s->vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE), 0);
+	CU_ASSERT_EQUAL(slot_set(s, 0, LOG, 0, MB, memory), 0);
+	CU_ASSERT_EQUAL(flush(s), 0);
+	guest_writes(PAGE);
+	guest_writes(5 * PAGE);
+	CU_ASSERT_EQUAL(log_of(0), 0x22);
+	CU_ASSERT_EQUAL(log_of(0), 0x22);
+	/* A write before the clearing is cleared with the rest, one after it is not. */
+	guest_writes(5 * PAGE);
+	CU_ASSERT_EQUAL(clear(0, 0, 64, &mask), 0);
+	CU_ASSERT_EQUAL(log_of(0), 0x2);
+	guest_writes(5 * PAGE);
+	CU_ASSERT_EQUAL(log_of(0), 0x22);
+	/* Each log that begins from now on is full at first, to its last page. */
+	CU_ASSERT_EQUAL(memory_set_log_options(&s->vm, MEMORY_LOG_OPTIONS), 0);
+	CU_ASSERT_EQUAL(slot_set(s, 1, LOG, 4 * MB, 37 * PAGE, memory + MB), 0);
+	CU_ASSERT_EQUAL(log_of(1), (1ull << 37) - 1);
+	CU_ASSERT_EQUAL(log_of(0), 0x22);
+	CU_ASSERT_EQUAL(memory_set_log_options(&s->vm, 0), 0);
+	CU_ASSERT_EQUAL(log_of(0), 0x22);
+	CU_ASSERT_EQUAL(log_of(0), 0);
+	space_free(s);
+	munmap(memory, 2 * MB);
 }
 
 /* With one slot, with two, and when Xen will not log a range. */
@@ -277,6 +314,7 @@ void register_dirty_suite(void)
 		{"a move keeps the log", a_move_keeps_the_log},
 		{"read-only slots give way to the log", readonly_slots_give_way_to_the_log},
 		{"what the library writes is logged", what_the_library_writes_is_logged},
+		{"a log is cleared by hand", a_log_is_cleared_by_hand},
 		{"clearing drops bits and no others", clearing_drops_bits_and_no_others},
 		{"a log that cannot be given is not lost", a_log_that_cannot_be_given_is_not_lost},
 		{"a log that cannot begin is refused", a_log_that_cannot_begin_is_refused},
