@@ -131,7 +131,7 @@ static int bind_vcpus(struct vm *vm)
 	for (i = 0; i < count; i++) {
 		struct vcpu *vcpu = vm->vcpus[i];
 
-		rc = ops->evtchn_open(vm->xen.dev, &vcpu->evtchn);
+		rc = ops->evtchn_open(vm->xen.dev, vm->domid, &vcpu->evtchn);
 		if (rc < 0)
 			return rc;
 		vcpu->slot = &vm->ioreqs->vcpu_ioreq[i];

@@ -155,7 +155,7 @@ static void monitor_ready(struct watch *watch, uint32_t events)
 static int open_port(struct monitor *monitor, uint32_t remote)
 {
 	const struct device_ops *ops = monitor->vm->xen.dev->ops;
-	int rc = ops->evtchn_open(monitor->vm->xen.dev, &monitor->evtchn);
+	int rc = ops->evtchn_open(monitor->vm->xen.dev, monitor->vm->domid, &monitor->evtchn);
 
 	if (rc < 0)
 		return rc;

@@ -10,8 +10,9 @@
  * `struct event_channels` belongs to one thread at a time.
  * Ownership: what an operation hands out is given back by its counterpart named beside it.
  *
- * Implementations: direct (libxendevicemodel, libxenforeignmemory, libxenevtchn) in
- * xen/direct_device.c, and the strict fake of the unit tests in tests/fake.
+ * Implementations: direct in xen/direct_device.c; for a process without privilege, on descriptors
+ * that the broker handed out, in xen/broker_device.c; both on xen/privcmd.h; and the strict fake of
+ * the unit tests in tests/fake.
  */
 #ifndef KVMXEN_XEN_DEVICE_H
 #define KVMXEN_XEN_DEVICE_H
@@ -104,7 +105,8 @@ struct device_ops {
 
 	/* --- event channels --- */
 
-	int (*evtchn_open)(struct device *dev, struct event_channels **out);
+	/* A set for the event channels of one domain: a restricted process may bind no others. */
+	int (*evtchn_open)(struct device *dev, uint16_t domid, struct event_channels **out);
 	void (*evtchn_close)(struct event_channels *evtchn);
 	/* Readable when a bound port is pending. Owned by evtchn. */
 	int (*evtchn_fd)(struct event_channels *evtchn);

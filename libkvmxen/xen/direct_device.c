@@ -1,87 +1,119 @@
-/* The direct device plane: opening it, its table, and what is one call: lines, MSIs, parameters. */
+/* The direct device plane: one descriptor for all domains, and plain hypercalls where it must. */
 #include "libkvmxen/xen/direct_private.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "libkvmxen/xen/privcmd.h"
 #include "libkvmxen/xen/xen.h"
 
-static int isa_irq_set(struct device *dev, uint16_t domid, uint8_t irq, bool level)
+struct direct_device {
+	struct privcmd_device base; /* first: a struct device * is a struct direct_device * */
+	xc_interface *xc;
+	int privcmd;
+};
+
+/* Extents in one hypercall; libxenctrl wants an array that it may write to. */
+enum { BATCH = 512 };
+
+static xc_interface *device_xc(struct device *dev)
 {
-	return direct_result(
-		xendevicemodel_set_isa_irq_level(direct_device(dev)->dm, domid, irq, level));
+	return ((struct direct_device *)dev)->xc;
 }
 
-static int pci_intx_set(struct device *dev, uint16_t domid, uint8_t device, uint8_t intx,
-			bool level)
+static int device_fd(const struct privcmd_device *dev, uint16_t domid)
 {
-	return direct_result(xendevicemodel_set_pci_intx_level(direct_device(dev)->dm, domid, 0, 0,
-							       device, intx, level));
+	return ((const struct direct_device *)dev)->privcmd;
 }
 
-static int pci_link_route(struct device *dev, uint16_t domid, uint8_t link, uint8_t irq)
+typedef int (*reservation_call)(xc_interface *xc, uint16_t domid, unsigned order, unsigned n,
+				xen_pfn_t *gfns);
+
+static int populate_batch(xc_interface *xc, uint16_t domid, unsigned order, unsigned n,
+			  xen_pfn_t *gfns)
 {
-	return direct_result(
-		xendevicemodel_set_pci_link_route(direct_device(dev)->dm, domid, link, irq));
+	return xc_domain_populate_physmap(xc, domid, n, order, 0, gfns);
 }
 
-static int msi_inject(struct device *dev, uint16_t domid, uint64_t address, uint32_t data)
+static int release_batch(xc_interface *xc, uint16_t domid, unsigned order, unsigned n,
+			 xen_pfn_t *gfns)
 {
-	return direct_result(
-		xendevicemodel_inject_msi(direct_device(dev)->dm, domid, address, data));
+	return xc_domain_decrease_reservation(xc, domid, n, order, gfns);
+}
+
+/* How many of the extents the call has done, from the start; -errno when it was none. */
+static ssize_t in_batches(reservation_call call, xc_interface *xc, uint16_t domid, unsigned order,
+			  size_t n, const uint64_t *gfns)
+{
+	xen_pfn_t batch[BATCH];
+	size_t done = 0;
+
+	while (done < n) {
+		size_t want = n - done < BATCH ? n - done : BATCH;
+		int r;
+
+		memcpy(batch, gfns + done, want * sizeof(*batch));
+		r = direct_result(call(xc, domid, order, want, batch));
+		if (r < 0)
+			return done ? (ssize_t)done : r;
+		done += r;
+		if ((size_t)r < want)
+			break;
+	}
+	return done;
+}
+
+static int mem_populate(struct device *dev, uint16_t domid, unsigned order, size_t n,
+			const uint64_t *gfns)
+{
+	int done = in_batches(populate_batch, device_xc(dev), domid, order, n, gfns);
+
+	/* Xen does not say why it stopped. */
+	return done || !n ? done : -ENOMEM;
+}
+
+static int mem_release(struct device *dev, uint16_t domid, size_t n, const uint64_t *gfns)
+{
+	ssize_t done = in_batches(release_batch, device_xc(dev), domid, 0, n, gfns);
+
+	if (done < 0)
+		return done;
+	return (size_t)done == n ? 0 : -EINVAL;
 }
 
 static int hvm_param_set(struct device *dev, uint16_t domid, uint32_t param, uint64_t value)
 {
-	return direct_result(xc_hvm_param_set(direct_device(dev)->xc, domid, param, value));
+	return direct_result(xc_hvm_param_set(device_xc(dev), domid, param, value));
 }
 
 static int hvm_param_get(struct device *dev, uint16_t domid, uint32_t param, uint64_t *value)
 {
-	return direct_result(xc_hvm_param_get(direct_device(dev)->xc, domid, param, value));
+	return direct_result(xc_hvm_param_get(device_xc(dev), domid, param, value));
+}
+
+static int device_evtchn_open(struct device *dev, uint16_t domid, struct event_channels **out)
+{
+	return evtchn_open(-1, out);
 }
 
 static void device_close(struct device *dev)
 {
-	struct direct_device *direct = direct_device(dev);
+	struct direct_device *direct = (struct direct_device *)dev;
 
 	xc_interface_close(direct->xc);
 	close(direct->privcmd);
-	pthread_mutex_destroy(&direct->lock);
 	free(direct);
 }
 
 static const struct device_ops direct_device_ops = {
-	.ioreq_server_create = direct_ioreq_server_create,
-	.ioreq_server_destroy = direct_ioreq_server_destroy,
-	.ioreq_server_map = direct_ioreq_server_map,
-	.ioreq_server_unmap = direct_ioreq_server_unmap,
-	.ioreq_server_claim = direct_ioreq_server_claim,
-	.ioreq_server_enable = direct_ioreq_server_enable,
-	.mem_populate = direct_mem_populate,
-	.mem_release = direct_mem_release,
-	.mem_relocate = direct_mem_relocate,
-	.mem_set_type = direct_mem_set_type,
-	.mem_type_to_server = direct_mem_type_to_server,
-	.mem_modified = direct_mem_modified,
-	.mem_track_vram = direct_mem_track_vram,
-	.mem_map = direct_mem_map,
-	.mem_unmap = direct_mem_unmap,
-	.isa_irq_set = isa_irq_set,
-	.pci_intx_set = pci_intx_set,
-	.pci_link_route = pci_link_route,
-	.msi_inject = msi_inject,
+	PRIVCMD_DEVICE_OPS,
+	.mem_populate = mem_populate,
+	.mem_release = mem_release,
 	.hvm_param_set = hvm_param_set,
 	.hvm_param_get = hvm_param_get,
-	.evtchn_open = direct_evtchn_open,
-	.evtchn_close = direct_evtchn_close,
-	.evtchn_fd = direct_evtchn_fd,
-	.evtchn_bind = direct_evtchn_bind,
-	.evtchn_unbind = direct_evtchn_unbind,
-	.evtchn_notify = direct_evtchn_notify,
-	.evtchn_take = direct_evtchn_take,
-	.evtchn_unmask = direct_evtchn_unmask,
+	.evtchn_open = device_evtchn_open,
 	.close = device_close,
 };
 
@@ -101,11 +133,9 @@ int direct_device_open(struct device **dev)
 	rc = direct_xc_open(&direct->xc);
 	if (rc)
 		goto out_close;
-	direct->dm = xc_interface_dmod_handle(direct->xc);
-	direct->fmem = xc_interface_fmem_handle(direct->xc);
-	pthread_mutex_init(&direct->lock, NULL);
-	direct->base.ops = &direct_device_ops;
-	*dev = &direct->base;
+	direct->base.fd = device_fd;
+	direct->base.base.ops = &direct_device_ops;
+	*dev = &direct->base.base;
 	return 0;
 
 out_close:

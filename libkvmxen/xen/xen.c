@@ -70,7 +70,7 @@ static int say_why(int rc)
 static int try_evtchn(struct device *dev)
 {
 	struct event_channels *evtchn;
-	int rc = dev->ops->evtchn_open(dev, &evtchn);
+	int rc = dev->ops->evtchn_open(dev, DOMID_SELF, &evtchn);
 
 	if (!rc)
 		dev->ops->evtchn_close(evtchn);

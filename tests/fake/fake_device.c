@@ -121,9 +121,9 @@ static int op_param_get(struct device *dev, uint16_t domid, uint32_t param, uint
 	CALL_DOMAIN(hvm_param_get, xen_param_get(d, param, value));
 }
 
-static int op_evtchn_open(struct device *dev, struct event_channels **out)
+static int op_evtchn_open(struct device *dev, uint16_t domid, struct event_channels **out)
 {
-	CALL(evtchn_open, xen_evtchn_open(out));
+	CALL(evtchn_open, xen_evtchn_open(domid, out));
 }
 
 static void op_evtchn_close(struct event_channels *evtchn)

@@ -20,6 +20,7 @@ struct local_port {
 struct event_channels {
 	struct event_channels *next;
 	int fd;
+	uint16_t domid; /* whose ports it may bind */
 	struct local_port *ports;
 	struct local_port *queue;
 };
@@ -89,7 +90,7 @@ void xen_port_send(struct port *port)
 	deliver(port->peer);
 }
 
-int xen_evtchn_open(struct event_channels **out)
+int xen_evtchn_open(uint16_t domid, struct event_channels **out)
 {
 	struct event_channels *evtchn = calloc(1, sizeof *evtchn);
 
@@ -100,6 +101,7 @@ int xen_evtchn_open(struct event_channels **out)
 		free(evtchn);
 		return -errno;
 	}
+	evtchn->domid = domid;
 	evtchn->next = handles;
 	handles = evtchn;
 	*out = evtchn;
@@ -176,6 +178,11 @@ int xen_evtchn_bind(struct event_channels *evtchn, struct domain *d, uint32_t re
 
 	if (!handle_at(evtchn))
 		return -EBADF;
+	if (evtchn->domid != d->domid) {
+		violation("a port of domain %u is bound in a set for domain %u", d->domid,
+			  evtchn->domid);
+		return -EACCES;
+	}
 	port = remote < MAX_PORTS ? d->ports[remote] : NULL;
 	if (!port || port->peer)
 		return -EINVAL;

@@ -241,7 +241,7 @@ void xen_port_free(struct port *port);
 /* Xen signals the other side. */
 void xen_port_send(struct port *port);
 
-int xen_evtchn_open(struct event_channels **out);
+int xen_evtchn_open(uint16_t domid, struct event_channels **out);
 void xen_evtchn_close(struct event_channels *evtchn);
 int xen_evtchn_fd(struct event_channels *evtchn);
 int xen_evtchn_bind(struct event_channels *evtchn, struct domain *d, uint32_t remote);

@@ -88,7 +88,7 @@ struct machine machine_new_paused(unsigned vcpus, enum emulation emulation)
 	CU_ASSERT_EQUAL(DEV(ioreq_server_claim, m.domid, m.server, IO_SPACE_MEMORY, 0, ~0ull), 0);
 	CU_ASSERT_EQUAL(DEV(ioreq_server_claim, m.domid, m.server, IO_SPACE_PCI, 0, 0xffff), 0);
 	CU_ASSERT_EQUAL(DEV(ioreq_server_enable, m.domid, m.server, true), 0);
-	CU_ASSERT_EQUAL(DEV(evtchn_open, &m.evtchn), 0);
+	CU_ASSERT_EQUAL(DEV(evtchn_open, m.domid, &m.evtchn), 0);
 	for (unsigned i = 0; i < vcpus; i++) {
 		m.ports[i] = EVT(bind, m.evtchn, m.domid, m.page->vcpu_ioreq[i].vp_eport);
 		CU_ASSERT(m.ports[i] > 0);

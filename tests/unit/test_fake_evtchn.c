@@ -26,8 +26,8 @@ static void a_port_is_bound_once(void)
 	uint16_t domid = domain_with_port(&remote);
 	int local;
 
-	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, &a), 0);
-	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, &b), 0);
+	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, domid, &a), 0);
+	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, domid, &b), 0);
 	CU_ASSERT_EQUAL(EVT(bind, a, domid, remote + 1), -EINVAL);
 	CU_ASSERT_EQUAL(EVT(bind, a, domid, 5000), -EINVAL);
 	CU_ASSERT_EQUAL(EVT(bind, a, 99, remote), -ESRCH);
@@ -53,7 +53,7 @@ static void a_bind_signals_once(void)
 	uint16_t domid = domain_with_port(&remote);
 	int local;
 
-	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, &evtchn), 0);
+	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, domid, &evtchn), 0);
 	CU_ASSERT(!readable(evtchn));
 	CU_ASSERT_EQUAL(EVT(take, evtchn), -EAGAIN);
 	local = EVT(bind, evtchn, domid, remote);
@@ -92,7 +92,9 @@ static void ports_of_others_are_out_of_reach(void)
 	struct machine m = machine_new(1, EMULATION_LAPIC);
 	struct event_channels *other;
 
-	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, &other), 0);
+	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, m.domid + 1, &other), 0);
+	CU_ASSERT_EQUAL(EVT(bind, other, m.domid, m.page->vcpu_ioreq[0].vp_eport), -EACCES);
+	assert_violated("a set for domain");
 	CU_ASSERT_EQUAL(EVT(notify, other, m.ports[0]), -ENOTCONN);
 	assert_violated("notify of port");
 	CU_ASSERT_EQUAL(EVT(unbind, other, m.ports[0]), -ENOTCONN);
@@ -112,7 +114,7 @@ static void a_successor_answers_what_it_did_not_see(void)
 
 	take(&m, 0);
 	EVT(close, m.evtchn);
-	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, &m.evtchn), 0);
+	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, m.domid, &m.evtchn), 0);
 	m.ports[0] = EVT(bind, m.evtchn, m.domid, remote);
 	CU_ASSERT(m.ports[0] > 0);
 	answer(&m, 0, 0);
@@ -128,7 +130,7 @@ static void handles_and_ports_left_are_found(void)
 	struct event_channels *evtchn;
 	int local;
 
-	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, &evtchn), 0);
+	CU_ASSERT_EQUAL_FATAL(DEV(evtchn_open, domid, &evtchn), 0);
 	local = EVT(bind, evtchn, domid, remote);
 	CU_ASSERT_PTR_NOT_NULL(strstr(fake_check(), "event channel handle"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(fake_check(), "bound port"));

@@ -72,7 +72,7 @@ static void make_server(struct machine *m)
 	must(m->d->ioreq_server_claim(m->dev, m->domid, m->server, IO_SPACE_PCI, 0, 0xffff),
 	     "claim PCI");
 	must(m->d->ioreq_server_enable(m->dev, m->domid, m->server, true), "enable");
-	must(m->d->evtchn_open(m->dev, &m->evtchn), "evtchn_open");
+	must(m->d->evtchn_open(m->dev, m->domid, &m->evtchn), "evtchn_open");
 	for (unsigned v = 0; v < m->vcpus; v++) {
 		m->ports[v] =
 			m->d->evtchn_bind(m->evtchn, m->domid, m->page->vcpu_ioreq[v].vp_eport);

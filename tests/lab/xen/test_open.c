@@ -155,7 +155,7 @@ void test_opening(void)
 	check(third.dev == first.dev, "and the direct pair again after it");
 	check_is(direct_device_open(&dev), 0, "another device plane can be opened");
 	check_is(direct_control_open(&ctl), 0, "another control plane can be opened");
-	check_is(dev->ops->evtchn_open(dev, &evtchn), 0, "and a set of event channels");
+	check_is(dev->ops->evtchn_open(dev, DOMID_SELF, &evtchn), 0, "and a set of event channels");
 	check_is(inherited_fds(), 0, "no fd of theirs is inherited");
 	dev->ops->evtchn_close(evtchn);
 	dev->ops->close(dev);

@@ -284,7 +284,7 @@ void test_evtchn(void)
 	check_both_pending(&m);
 	check(m.ports[0] != m.ports[1], "two vcpus, two ports");
 	check_is(m.d->evtchn_take(m.evtchn), -EAGAIN, "after that nothing is pending");
-	check_is(m.d->evtchn_open(m.dev, &other), 0, "another set");
+	check_is(m.d->evtchn_open(m.dev, m.domid, &other), 0, "another set");
 	check(m.d->evtchn_bind(other, m.domid, m.page->vcpu_ioreq[0].vp_eport) < 0,
 	      "a port is bound once");
 	check(m.d->evtchn_bind(other, m.domid, 1000) < 0, "a port that is not there never");

@@ -117,7 +117,7 @@ void test_triple_fault(void)
 		m.d->hvm_param_set(m.dev, m.domid, HVM_PARAM_TRIPLE_FAULT_REASON, SHUTDOWN_suspend),
 		0, "a triple fault shall be a suspend");
 	check_is(m.c->domain_subscribe(m.ctl, m.domid, &port), 0, "a port for it");
-	check_is(m.d->evtchn_open(m.dev, &evtchn), 0, "a set");
+	check_is(m.d->evtchn_open(m.dev, m.domid, &evtchn), 0, "a set");
 	local = m.d->evtchn_bind(evtchn, m.domid, port);
 	check(local > 0, "binds it");
 	fd = (struct pollfd){.fd = m.d->evtchn_fd(evtchn), .events = POLLIN};
@@ -164,7 +164,7 @@ void test_monitor(void)
 	check(m.d->mem_map(m.dev, m.domid, NULL, 1, 1, &frame, &at) < 0,
 	      "the ring's frame is not the guest's");
 	BACK_RING_INIT(&ring, (vm_event_sring_t *)page, 4096);
-	check_is(m.d->evtchn_open(m.dev, &evtchn), 0, "a set");
+	check_is(m.d->evtchn_open(m.dev, m.domid, &evtchn), 0, "a set");
 	local = m.d->evtchn_bind(evtchn, m.domid, port);
 	check(local > 0, "binds its port");
 	fd = (struct pollfd){.fd = m.d->evtchn_fd(evtchn), .events = POLLIN};
