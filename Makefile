@@ -23,6 +23,7 @@ LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/obj/%.o)
 
 .PHONY: all
 all: $(BUILD)/kvmxen $(BUILD)/libkvmxen-preload.so $(BUILD)/libkvmxen.so $(BUILD)/libkvmxen.a $(BUILD)/kvmxen-janitor \
+	$(BUILD)/kvmxend \
 	$(BUILD)/kvmxen.pc
 
 $(BUILD)/obj/%.o: %.c
@@ -50,6 +51,10 @@ $(BUILD)/kvmxen: $(TOOL_OBJS) $(BUILD)/libkvmxen.a
 $(BUILD)/kvmxen-janitor: $(BUILD)/obj/tools/kvmxen-janitor.o $(BUILD)/libkvmxen.a
 	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS)
 
+KVMXEND_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tools/kvmxend/*.c))
+$(BUILD)/kvmxend: $(KVMXEND_OBJS) $(BUILD)/libkvmxen.a
+	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS) -lseccomp
+
 $(BUILD)/kvmxen.pc: Makefile
 	@mkdir -p $(@D)
 	$(call quiet,GEN,$@)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
@@ -70,7 +75,7 @@ install: all
 -include tests/unit/unit.mk tests/lab/xen/ops.mk tests/lab/programs/programs.mk
 
 # What the build and the tests need beyond a compiler; the lab installs what it needs itself.
-DEPS := gcc make pkg-config libxen-dev libcunit1-dev libc6-dev linux-libc-dev
+DEPS := gcc make pkg-config libxen-dev libcunit1-dev libseccomp-dev libc6-dev linux-libc-dev
 .PHONY: deps
 deps:
 	@dpkg -s $(DEPS) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \

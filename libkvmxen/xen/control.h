@@ -8,8 +8,9 @@
  * Errors: every int result is >= 0 on success and a negative errno otherwise; no operation prints.
  * Threads: any, at once.
  *
- * Implementations: direct (libxenctrl) in xen/direct_control.c, and the strict fake of the unit
- * tests in tests/fake.
+ * Implementations: direct (libxenctrl) in xen/direct_control.c; for a process without privilege, by
+ * messages to the broker, in xen/broker_control.c (a new operation needs a row in xen/wire.h); and
+ * the strict fake of the unit tests in tests/fake.
  */
 #ifndef KVMXEN_XEN_CONTROL_H
 #define KVMXEN_XEN_CONTROL_H
@@ -99,9 +100,10 @@ struct control_ops {
 	int (*cpuid_set)(struct control *ctl, uint16_t domid, const struct control_cpuid *leaves,
 			 uint32_t n);
 	/* Every CPUID of the guest becomes an event (XEN_DOMCTL_MONITOR_EVENT_CPUID) on a
-	 * vm_event ring, whose frame is populated at gfn (and taken from the guest again).
-	 * gfn must be free. *ring is a page shared with Xen, whose vm_event_sring_t is initialised;
-	 * *port is the domain's event channel. Closing lets waiting vcpus go on. */
+	 * vm_event ring, whose frame is populated at gfn, unless one is there, and taken from the
+	 * guest again. *ring is a page shared with Xen, whose vm_event_sring_t is initialised;
+	 * *port is the domain's event channel. Closing lets waiting vcpus go on; ring NULL when it
+	 * is not mapped here. */
 	int (*monitor_open)(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
 			    uint32_t *port);
 	int (*monitor_close)(struct control *ctl, uint16_t domid, void *ring);
@@ -140,6 +142,7 @@ struct control_ops {
 
 struct control {
 	const struct control_ops *ops;
+	bool watches; /* destroys the domains of a process that ends: no janitor is needed */
 };
 
 #endif

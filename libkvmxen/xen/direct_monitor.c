@@ -41,6 +41,7 @@ int direct_monitor_close(struct control *ctl, uint16_t domid, void *ring)
 	/* A domain that is gone has no monitor, but the page is still ours. */
 	cpuid = direct_result(xc_monitor_cpuid(xc, domid, false));
 	disable = direct_result(xc_monitor_disable(xc, domid));
-	unmap = direct_result(xenforeignmemory_unmap(xc_interface_fmem_handle(xc), ring, 1));
+	unmap = ring ? direct_result(xenforeignmemory_unmap(xc_interface_fmem_handle(xc), ring, 1))
+		     : 0;
 	return cpuid < 0 ? cpuid : disable < 0 ? disable : unmap;
 }

@@ -3,14 +3,17 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "libkvmxen/message.h"
+#include "libkvmxen/xen/broker.h"
+#include "libkvmxen/xen/wire.h"
 #include "libkvmxen/xen/xen.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct xen direct, override;
+static struct xen opened_pair, override;
 static bool opened, overridden;
 
 static bool exists(const char *path)
@@ -92,9 +95,49 @@ static int open_direct(void)
 		xen.dev->ops->close(xen.dev);
 		return say_why(rc);
 	}
-	direct = xen;
+	opened_pair = xen;
+	return 0;
+}
+
+static int say_why_not_broker(const char *socket, int rc)
+{
+	switch (rc) {
+	case -ENOENT:
+	case -ECONNREFUSED:
+		message_error("this process is not root, and there is no broker (kvmxend) at %s",
+			      socket);
+		return -ENOENT;
+	case -EACCES:
+		message_error("the broker at %s is not for this user: is it in group kvmxen?",
+			      socket);
+		return -EACCES;
+	case -EPROTO:
+		message_error("the broker at %s is of another version of kvmxen", socket);
+		return -EPROTO;
+	default:
+		message_error("the broker at %s cannot be used: %s", socket, strerror(-rc));
+		return rc;
+	}
+}
+
+static int open_pair(void)
+{
+	const char *socket = getenv("KVMXEN_BROKER");
+	int rc;
+
+	if ((!socket || !*socket) && geteuid() == 0) {
+		rc = open_direct();
+	} else {
+		socket = socket && *socket ? socket : WIRE_SOCKET;
+		rc = broker_open(socket, &opened_pair);
+		if (rc)
+			rc = say_why_not_broker(socket, rc);
+	}
+	if (rc)
+		return rc;
 	opened = true;
-	message_debug("Xen %s", xen.ctl->ops->version(xen.ctl));
+	message_debug("Xen %s, %s", opened_pair.ctl->ops->version(opened_pair.ctl),
+		      opened_pair.ctl->watches ? "by the broker" : "directly");
 	return 0;
 }
 
@@ -104,9 +147,9 @@ int xen_open(struct xen *xen)
 
 	pthread_mutex_lock(&lock);
 	if (!overridden && !opened)
-		rc = open_direct();
+		rc = open_pair();
 	if (!rc)
-		*xen = overridden ? override : direct;
+		*xen = overridden ? override : opened_pair;
 	pthread_mutex_unlock(&lock);
 	return rc;
 }

@@ -1,7 +1,8 @@
 /*
  * xen: the pair of connections that the rest of the library works with.
  *
- * xen_open gives the direct pair of this process; the unit tests put the fake's in its place with
+ * xen_open gives the direct pair when this process is root, and the broker's otherwise, or when
+ * KVMXEN_BROKER names its socket; the unit tests put the fake's in its place with
  * xen_override before the first open. One pair serves the whole process and is never closed while
  * an fd of kvmxen is open.
  */
