@@ -15,7 +15,7 @@ struct fake_host fake_host = {
 #pragma weak xen_override
 
 static struct device device = {&fake_device_ops};
-static struct control control = {&fake_control_ops};
+static struct control control = {.ops = &fake_control_ops};
 static const struct xen pair = {&device, &control};
 
 /* Findings: a growing text, one line each. */

@@ -29,9 +29,11 @@ int xen_monitor_open(struct domain *d, uint64_t gfn, void **ring, uint32_t *port
 
 	if (d->monitor.open)
 		return -EBUSY;
-	rc = xen_memory_populate(d, 0, 1, &gfn);
-	if (rc < 0)
-		return rc;
+	if (!xen_p2m_find(&d->p2m, gfn)) {
+		rc = xen_memory_populate(d, 0, 1, &gfn);
+		if (rc < 0)
+			return rc;
+	}
 	d->monitor.frame = xen_memory_unhook(d, gfn);
 	xen_domain_invalidate(d);
 	d->monitor.port = xen_port_alloc(d, PORT_MONITOR, NULL);

@@ -19,7 +19,9 @@ ALL_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 SUITES    ?= $(ALL_TESTS)
 UNIT_TESTS := $(sort $(foreach suite,$(SUITES),$(filter $(suite) $(suite)_%,$(ALL_TESTS))))
 
-UNIT_LIB_SRCS ?= $(sort $(wildcard libkvmxen/*.c libkvmxen/*/*.c))
+# The broker without its process: that opens Xen, and filters its own system calls.
+UNIT_LIB_SRCS ?= $(sort $(wildcard libkvmxen/*.c libkvmxen/*/*.c) \
+	$(filter-out %/main.c %/sandbox.c,$(wildcard tools/kvmxend/*.c)))
 UNIT_SRCS := $(sort tests/unit/main.c $(if $(strip $(UNIT_LIB_SRCS)),\
 	$(wildcard tests/unit/unit_*.c)) $(UNIT_TESTS:%=tests/unit/test_%.c) \
 	$(wildcard tests/fake/*.c))

@@ -34,7 +34,7 @@ __attribute__((constructor)) static void be_the_janitor(int argc, char **argv)
 /* --- the machine --- */
 
 static struct control_ops ops;
-static struct control control = {&ops};
+static struct control control = {.ops = &ops};
 static struct machine *current;
 
 static int create(struct control *ctl, const struct domain_config *config, uint16_t *domid)

@@ -33,13 +33,13 @@ static int perform(struct connection *connection, struct request *request)
 
 	if (!wire_about_domain(request->message.op))
 		return serve(request);
-	rc = domain_take(connection->registry, connection->process, request->message.domid,
-			 &request->domain);
+	rc = guest_take(connection->registry, connection->process, request->message.domid,
+			&request->domain);
 	if (rc < 0)
 		return rc;
 	rc = serve(request);
 	if (request->domain)
-		domain_give(connection->registry, request->domain);
+		guest_give(connection->registry, request->domain);
 	return rc;
 }
 

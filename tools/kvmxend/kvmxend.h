@@ -70,8 +70,8 @@ struct process {
 	unsigned users; /* connections, and the watch over an adopted one */
 };
 
-struct domain {
-	struct domain *next;
+struct guest {
+	struct guest *next;
 	struct process *owner; /* NULL: destroyed, but not yet gone */
 	uid_t uid;
 	uint16_t domid;
@@ -99,28 +99,28 @@ int process_enter(struct registry *registry, pid_t pid, uid_t uid, struct proces
 void process_leave(struct registry *registry, struct process *process);
 
 /* A new domain, within the quota, taken. 0 or -errno. */
-int domain_make(struct registry *registry, struct process *process,
-		const struct domain_config *config, struct domain **domain);
+int guest_make(struct registry *registry, struct process *process,
+	       const struct domain_config *config, struct guest **domain);
 /* A domain of this process for one request: given back, or ended. -EPERM: not of this process. */
-int domain_take(struct registry *registry, struct process *process, uint16_t domid,
-		struct domain **domain);
-void domain_give(struct registry *registry, struct domain *domain);
+int guest_take(struct registry *registry, struct process *process, uint16_t domid,
+	       struct guest **domain);
+void guest_give(struct registry *registry, struct guest *domain);
 /* Destroys a domain that was taken. */
-int domain_finish(struct registry *registry, struct domain *domain);
+int guest_finish(struct registry *registry, struct guest *domain);
 /* Charges the owner for that much (no less than before). 0 or -EDQUOT. */
-int domain_charge(struct registry *registry, struct domain *domain, uint64_t memory_kib,
-		  uint64_t pool_kib);
+int guest_charge(struct registry *registry, struct guest *domain, uint64_t memory_kib,
+		 uint64_t pool_kib);
 /* Domains that are not gone: for tests. */
 unsigned registry_domains(struct registry *registry);
 
 /* --- record.c --- */
 
 /* Written before a domain is made, and removed after it is destroyed. 0 or -errno. */
-int record_write(const char *folder, const struct domain *domain);
+int record_write(const char *folder, const struct guest *domain);
 void record_remove(const char *folder, const uint8_t handle[16]);
 /* Calls found for each record; the domain and its owner live for the call only. What is not a
  * record is removed. */
-void record_each(const char *folder, void (*found)(void *arg, const struct domain *domain),
+void record_each(const char *folder, void (*found)(void *arg, const struct guest *domain),
 		 void *arg);
 
 /* When the process started. 0 or -ESRCH. */
@@ -139,7 +139,7 @@ bool check_param(uint32_t param, bool write);
 struct request {
 	struct registry *registry;
 	struct process *process;
-	struct domain *domain;       /* taken, for requests about one; NULL when it was ended */
+	struct guest *domain;        /* taken, for requests about one; NULL when it was ended */
 	struct wire_message message; /* arg: in, and out */
 	const void *data;
 	void *reply; /* allocated */

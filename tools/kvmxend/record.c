@@ -37,7 +37,7 @@ static bool handle_of(const char *name, uint8_t handle[16])
 	return true;
 }
 
-int record_write(const char *folder, const struct domain *domain)
+int record_write(const char *folder, const struct guest *domain)
 {
 	char name[NAME_LENGTH + 1], path[512], fresh[520], text[RECORD_MAX];
 	int fd, length, rc = 0;
@@ -73,7 +73,7 @@ void record_remove(const char *folder, const uint8_t handle[16])
 	unlink(path);
 }
 
-static bool read_record(int folder, const char *name, struct domain *domain, struct process *owner)
+static bool read_record(int folder, const char *name, struct guest *domain, struct process *owner)
 {
 	unsigned long long started, memory, pool;
 	char text[RECORD_MAX];
@@ -100,7 +100,7 @@ static bool read_record(int folder, const char *name, struct domain *domain, str
 	return true;
 }
 
-void record_each(const char *path, void (*found)(void *arg, const struct domain *domain), void *arg)
+void record_each(const char *path, void (*found)(void *arg, const struct guest *domain), void *arg)
 {
 	DIR *folder = path ? opendir(path) : NULL;
 	const struct dirent *entry;
@@ -108,7 +108,7 @@ void record_each(const char *path, void (*found)(void *arg, const struct domain 
 	if (!folder)
 		return;
 	while ((entry = readdir(folder))) {
-		struct domain domain = {0};
+		struct guest domain = {0};
 		struct process owner;
 
 		if (entry->d_name[0] == '.')

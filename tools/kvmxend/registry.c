@@ -18,7 +18,7 @@ struct registry {
 	pthread_mutex_t lock;
 	pthread_cond_t idle; /* a domain is no longer busy */
 	struct process *processes;
-	struct domain *domains;
+	struct guest *domains;
 };
 
 int registry_new(struct registry **out, const struct host *host, const struct config *config)
@@ -38,7 +38,7 @@ int registry_new(struct registry **out, const struct host *host, const struct co
 void registry_free(struct registry *registry)
 {
 	struct process *process;
-	struct domain *domain;
+	struct guest *domain;
 
 	while ((domain = registry->domains)) {
 		registry->domains = domain->next;
@@ -131,9 +131,9 @@ int process_enter(struct registry *registry, pid_t pid, uid_t uid, struct proces
 	return rc;
 }
 
-static struct domain *domain_of(struct registry *registry, const struct process *process)
+static struct guest *guest_of(struct registry *registry, const struct process *process)
 {
-	struct domain *domain;
+	struct guest *domain;
 
 	for (domain = registry->domains; domain; domain = domain->next)
 		if (domain->owner == process)
@@ -144,18 +144,18 @@ static struct domain *domain_of(struct registry *registry, const struct process 
 void process_leave(struct registry *registry, struct process *process)
 {
 	struct process **at;
-	struct domain *domain;
+	struct guest *domain;
 
 	pthread_mutex_lock(&registry->lock);
 	/* The last one keeps its place until all domains are gone: none can be made meanwhile. */
-	while (process->users == 1 && (domain = domain_of(registry, process))) {
+	while (process->users == 1 && (domain = guest_of(registry, process))) {
 		if (domain->busy) {
 			pthread_cond_wait(&registry->idle, &registry->lock);
 			continue;
 		}
 		domain->busy = true;
 		pthread_mutex_unlock(&registry->lock);
-		domain_finish(registry, domain);
+		guest_finish(registry, domain);
 		pthread_mutex_lock(&registry->lock);
 	}
 	if (--process->users == 0) {
@@ -170,9 +170,9 @@ void process_leave(struct registry *registry, struct process *process)
 
 /* --- domains --- */
 
-static void forget(struct registry *registry, struct domain *domain)
+static void forget(struct registry *registry, struct guest *domain)
 {
-	struct domain **at;
+	struct guest **at;
 
 	for (at = &registry->domains; *at != domain; at = &(*at)->next)
 		;
@@ -184,7 +184,7 @@ static void forget(struct registry *registry, struct domain *domain)
 static void sweep(struct registry *registry)
 {
 	struct control *ctl = registry->host.xen.ctl;
-	struct domain *domain, *next;
+	struct guest *domain, *next;
 	struct domain_info info;
 
 	for (domain = registry->domains; domain; domain = next) {
@@ -201,7 +201,7 @@ static bool within_limits(struct registry *registry, uid_t uid, unsigned domains
 			  uint64_t kib)
 {
 	const struct limits *limits = config_limits(registry->config, uid);
-	const struct domain *domain;
+	const struct guest *domain;
 
 	sweep(registry);
 	for (domain = registry->domains; domain; domain = domain->next) {
@@ -214,7 +214,7 @@ static bool within_limits(struct registry *registry, uid_t uid, unsigned domains
 	return domains <= limits->domains && vcpus <= limits->vcpus && kib <= limits->memory_kib;
 }
 
-static int make_in_xen(struct registry *registry, struct domain *domain,
+static int make_in_xen(struct registry *registry, struct guest *domain,
 		       const struct domain_config *config)
 {
 	struct control *ctl = registry->host.xen.ctl;
@@ -235,10 +235,10 @@ static int make_in_xen(struct registry *registry, struct domain *domain,
 	return rc;
 }
 
-int domain_make(struct registry *registry, struct process *process,
-		const struct domain_config *config, struct domain **out)
+int guest_make(struct registry *registry, struct process *process,
+	       const struct domain_config *config, struct guest **out)
 {
-	struct domain *domain = calloc(1, sizeof *domain);
+	struct guest *domain = calloc(1, sizeof *domain);
 	int rc = 0;
 
 	if (!domain)
@@ -270,10 +270,10 @@ int domain_make(struct registry *registry, struct process *process,
 	return 0;
 }
 
-int domain_take(struct registry *registry, struct process *process, uint16_t domid,
-		struct domain **out)
+int guest_take(struct registry *registry, struct process *process, uint16_t domid,
+	       struct guest **out)
 {
-	struct domain *domain;
+	struct guest *domain;
 
 	pthread_mutex_lock(&registry->lock);
 	for (;;) {
@@ -291,7 +291,7 @@ int domain_take(struct registry *registry, struct process *process, uint16_t dom
 	return domain ? 0 : -EPERM;
 }
 
-void domain_give(struct registry *registry, struct domain *domain)
+void guest_give(struct registry *registry, struct guest *domain)
 {
 	pthread_mutex_lock(&registry->lock);
 	domain->busy = false;
@@ -299,7 +299,7 @@ void domain_give(struct registry *registry, struct domain *domain)
 	pthread_mutex_unlock(&registry->lock);
 }
 
-int domain_finish(struct registry *registry, struct domain *domain)
+int guest_finish(struct registry *registry, struct guest *domain)
 {
 	struct control *ctl = registry->host.xen.ctl;
 	int rc;
@@ -323,8 +323,8 @@ int domain_finish(struct registry *registry, struct domain *domain)
 	return rc;
 }
 
-int domain_charge(struct registry *registry, struct domain *domain, uint64_t memory_kib,
-		  uint64_t pool_kib)
+int guest_charge(struct registry *registry, struct guest *domain, uint64_t memory_kib,
+		 uint64_t pool_kib)
 {
 	uint64_t more = 0;
 	int rc = 0;
@@ -350,7 +350,7 @@ int domain_charge(struct registry *registry, struct domain *domain, uint64_t mem
 
 unsigned registry_domains(struct registry *registry)
 {
-	struct domain *domain;
+	struct guest *domain;
 	unsigned n = 0;
 
 	pthread_mutex_lock(&registry->lock);
@@ -405,11 +405,11 @@ static struct process *adopt_process(struct registry *registry, const struct pro
 	return process;
 }
 
-static void recover(void *arg, const struct domain *found)
+static void recover(void *arg, const struct guest *found)
 {
 	struct registry *registry = arg;
 	struct control *ctl = registry->host.xen.ctl;
-	struct domain *domain;
+	struct guest *domain;
 	uint16_t domid;
 
 	if (ctl->ops->domain_find(ctl, found->handle, &domid) < 0) {
@@ -429,11 +429,11 @@ static void recover(void *arg, const struct domain *found)
 	pthread_mutex_unlock(&registry->lock);
 	if (domain->owner) {
 		note("domain %u of process %d is looked after again", domid, domain->owner->pid);
-		domain_give(registry, domain);
+		guest_give(registry, domain);
 	} else {
 		note("domain %u, whose process %d has ended, is destroyed", domid,
 		     found->owner->pid);
-		domain_finish(registry, domain);
+		guest_finish(registry, domain);
 	}
 }
 

@@ -63,28 +63,28 @@ static int serve_hello(struct request *request)
 static int serve_domain_create(struct request *request)
 {
 	struct domain_config config = {.vcpus = ARG(0), .emulation = ARG(1)};
-	struct domain *domain;
+	struct guest *domain;
 	int rc;
 
 	if (ARG(0) < 1 || ARG(0) > VCPUS_MAX || ARG(1) > EMULATION_HVM)
 		return -EINVAL;
-	rc = domain_make(request->registry, request->process, &config, &domain);
+	rc = guest_make(request->registry, request->process, &config, &domain);
 	if (rc < 0)
 		return rc;
 	rc = registry_host(request->registry)->open_privcmd(domain->domid);
 	if (rc < 0) {
-		domain_finish(request->registry, domain);
+		guest_finish(request->registry, domain);
 		return rc;
 	}
 	request->fd = rc;
 	ARG(0) = domain->domid;
-	domain_give(request->registry, domain);
+	guest_give(request->registry, domain);
 	return 0;
 }
 
 static int serve_domain_destroy(struct request *request)
 {
-	int rc = domain_finish(request->registry, request->domain);
+	int rc = guest_finish(request->registry, request->domain);
 
 	request->domain = NULL;
 	return rc;
@@ -93,7 +93,7 @@ static int serve_domain_destroy(struct request *request)
 /* In xl's list it carries its user's number: nobody's domain can look like another's. */
 static int serve_domain_set_name(struct request *request)
 {
-	struct domain *domain = request->domain;
+	struct guest *domain = request->domain;
 	char name[WIRE_NAME_MAX + 16];
 	int rc;
 
@@ -117,7 +117,7 @@ static int serve_domain_set_maxmem(struct request *request)
 
 	if (ARG(0) > BYTES_MAX >> 10)
 		return -EDQUOT;
-	rc = domain_charge(request->registry, request->domain, ARG(0), 0);
+	rc = guest_charge(request->registry, request->domain, ARG(0), 0);
 	return rc < 0 ? rc : CONTROL(domain_set_maxmem, ARG(0));
 }
 
@@ -127,7 +127,7 @@ static int serve_domain_set_paging_pool(struct request *request)
 
 	if (ARG(0) > BYTES_MAX)
 		return -EDQUOT;
-	rc = domain_charge(request->registry, request->domain, 0, (ARG(0) + 1023) >> 10);
+	rc = guest_charge(request->registry, request->domain, 0, (ARG(0) + 1023) >> 10);
 	return rc < 0 ? rc : CONTROL(domain_set_paging_pool, ARG(0));
 }
 
@@ -367,7 +367,7 @@ static int serve_hvm_param_get(struct request *request)
 
 static int serve_evtchn_open(struct request *request)
 {
-	struct domain *domain = request->domain;
+	struct guest *domain = request->domain;
 	int rc;
 
 	if (domain->evtchns >= domain->vcpus + EVTCHNS_MORE)
