@@ -50,18 +50,20 @@ static int move_up(int stream)
 	return moved < 0 ? -errno : moved;
 }
 
-/* lock held. One message there, one back. -EPIPE: the connection is gone. */
+/* lock held. One message there, one back. -EPIPE: the connection is gone, -ESHUTDOWN: it was gone
+ * before, and the broker has not got the request as a whole. */
 static int exchange(struct broker *broker, struct wire_message *request, const void *data,
 		    void *room, size_t *size, int *fd)
 {
 	struct wire_message reply;
 	size_t most = wire_reply_max(request->op);
-	int got = -1, rc;
+	int got = -1, sent, rc;
 
 	request->sequence = ++broker->sequence;
 	request->result = 0;
-	rc = wire_send(broker->stream, request, data, -1);
-	if (rc == 0)
+	sent = rc = wire_send(broker->stream, request, data, -1);
+	/* Who is turned away hears why before he is heard. */
+	if (rc == 0 || rc == -EPIPE)
 		rc = wire_receive(broker->stream, -1, &reply, &got);
 	if (rc == 0)
 		rc = wire_check_reply(&reply, request,
@@ -75,7 +77,7 @@ static int exchange(struct broker *broker, struct wire_message *request, const v
 			close(got);
 		close(broker->stream);
 		broker->stream = -1;
-		return rc == -EPROTO ? -EPIPE : rc;
+		return sent < 0 ? -ESHUTDOWN : rc == -EPROTO ? -EPIPE : rc;
 	}
 	if (size)
 		*size = reply.length;
@@ -107,7 +109,7 @@ static int greet(struct broker *broker)
 		if (broker->stream >= 0)
 			close(broker->stream);
 		broker->stream = -1;
-		return rc == -EPIPE ? -EACCES : rc;
+		return rc == -EPIPE || rc == -ESHUTDOWN ? -EACCES : rc;
 	}
 	broker->version[size] = '\0';
 	return 0;
@@ -157,14 +159,15 @@ int broker_call(struct broker *broker, struct wire_message *request, const void 
 	int rc;
 
 	pthread_mutex_lock(&broker->lock);
-	rc = be_connected(broker);
-	if (rc == 0) {
-		rc = exchange(broker, request, data, room, size, fd);
-		if (rc == -EPIPE) {
-			rc = be_connected(broker);
-			if (rc == 0)
-				rc = -ECONNABORTED;
-		}
+	do {
+		rc = be_connected(broker);
+		if (rc == 0)
+			rc = exchange(broker, request, data, room, size, fd);
+	} while (rc == -ESHUTDOWN);
+	if (rc == -EPIPE) {
+		rc = be_connected(broker);
+		if (rc == 0)
+			rc = -ECONNABORTED;
 	}
 	pthread_mutex_unlock(&broker->lock);
 	return rc;
