@@ -47,7 +47,7 @@ $(BUILD)/libkvmxen-preload.so: $(BUILD)/obj/tools/preload.o $(BUILD)/libkvmxen.s
 TOOL_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tools/kvmxen-janitor.c tools/preload.c,$(wildcard tools/*.c)))
 $(TOOL_OBJS): EXTRA_CFLAGS = -DKVMXEN_SHIM_PLACES='".","..","../$(notdir $(LIBDIR))"'
 $(BUILD)/kvmxen: $(TOOL_OBJS) $(BUILD)/libkvmxen.a
-	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS)
+	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS) -ljson-c
 $(BUILD)/kvmxen-janitor: $(BUILD)/obj/tools/kvmxen-janitor.o $(BUILD)/libkvmxen.a
 	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS)
 
@@ -72,10 +72,10 @@ install: all
 	install -m 644 $(BUILD)/kvmxen.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
 	install -m 644 include/kvmxen/*.h $(DESTDIR)$(PREFIX)/include/kvmxen/
 
--include tests/unit/unit.mk tests/lab/xen/ops.mk tests/lab/programs/programs.mk
+-include tests/unit/unit.mk tests/lab/xen/ops.mk tests/lab/programs/programs.mk tests/conformance/conformance.mk
 
 # What the build and the tests need beyond a compiler; the lab installs what it needs itself.
-DEPS := gcc make pkg-config libxen-dev libcunit1-dev libseccomp-dev libc6-dev linux-libc-dev
+DEPS := gcc make pkg-config libxen-dev libcunit1-dev libjson-c-dev libseccomp-dev libc6-dev linux-libc-dev
 .PHONY: deps
 deps:
 	@dpkg -s $(DEPS) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
@@ -83,15 +83,14 @@ deps:
 
 .PHONY: test lab-test demo
 test: deps
-	$(MAKE) all check-docs unit unit-asan ops programs
-	$(BUILD)/kvmxen caps >/dev/null
+	$(MAKE) all check-docs unit unit-asan ops programs conformance
 	tests/lab/suite
 
 demo: deps
 	$(MAKE) all
 	tools/demo
 
-lab-test: all ops programs
+lab-test: all ops programs conformance
 	tests/lab/suite
 
 # Every public header must compile alone; every source must be as the formatter leaves it.
@@ -105,13 +104,18 @@ check-format:
 	clang-format --dry-run -Werror $(SOURCES)
 
 # Pages that are the code's own tables, printed.
-GENERATED_DOCS := state
-.PHONY: docs check-docs
-docs: $(BUILD)/kvmxen
-	@for page in $(GENERATED_DOCS); do $(BUILD)/kvmxen $$page > docs/$$page.md || exit 1; done
-check-docs: $(BUILD)/kvmxen
-	@for page in $(GENERATED_DOCS); do $(BUILD)/kvmxen $$page | diff -u docs/$$page.md - || \
-		{ echo "docs/$$page.md is not what \`make docs\` writes"; exit 1; }; done
+docs/state.md: PRINT = state
+docs/api.md: PRINT = caps --markdown
+GENERATED_DOCS := docs/state.md docs/api.md
+.PHONY: docs check-docs $(GENERATED_DOCS) $(GENERATED_DOCS:%=check-%)
+docs: $(GENERATED_DOCS)
+$(GENERATED_DOCS): $(BUILD)/kvmxen
+	$(BUILD)/kvmxen $(PRINT) > $@
+check-docs: $(GENERATED_DOCS:%=check-%)
+check-docs/state.md: PRINT = state
+check-docs/api.md: PRINT = caps --markdown
+check-docs/%: $(BUILD)/kvmxen
+	@$(BUILD)/kvmxen $(PRINT) | diff -u docs/$* - || { echo "docs/$* is not what \`make docs\` writes"; exit 1; }
 
 .PHONY: help
 help:
