@@ -114,7 +114,7 @@ $(GENERATED_DOCS): $(BUILD)/kvmxen
 check-docs: $(GENERATED_DOCS:%=check-%)
 check-docs/state.md: PRINT = state
 check-docs/api.md: PRINT = caps --markdown
-check-docs/%: $(BUILD)/kvmxen
+$(GENERATED_DOCS:%=check-%): check-docs/%: $(BUILD)/kvmxen
 	@$(BUILD)/kvmxen $(PRINT) | diff -u docs/$* - || { echo "docs/$* is not what \`make docs\` writes"; exit 1; }
 
 .PHONY: help

@@ -9,6 +9,7 @@
 
 #include "include/kvmxen/kvmxen.h"
 #include "libkvmxen/ioctl/fd.h"
+#include "libkvmxen/ioctl/trace.h"
 #include "libkvmxen/machine/memory.h"
 #include "libkvmxen/machine/vcpu.h"
 
@@ -42,6 +43,8 @@ EXPORT void kvmxen_mapped(int fd, void *address, size_t length, long offset, int
 
 EXPORT void kvmxen_forget(unsigned first, unsigned last)
 {
+	if (first == last && trace_wanted() && fd_is_ours((int)first))
+		trace_descriptor("close", (int)first, 0, 0);
 	if (first == last)
 		fd_forget((int)first);
 	else

@@ -18,8 +18,15 @@ static int verbosity(void)
 	return level;
 }
 
+static void (*listener)(const char *line);
+
+void message_listen(void (*to)(const char *line))
+{
+	listener = to;
+}
+
 /* One write for one line, so that lines of several threads do not mix. */
-static void say(const char *format, va_list args)
+static void say(int level, const char *format, va_list args)
 {
 	char line[512] = "kvmxen: ";
 	int saved = errno;
@@ -28,8 +35,12 @@ static void say(const char *format, va_list args)
 	length = length < 0 ? 8 : length + 8;
 	if (length > (int)sizeof line - 2)
 		length = sizeof line - 2;
+	if (listener && level < 2) {
+		line[length] = '\0';
+		listener(line + 8);
+	}
 	line[length] = '\n';
-	if (write(STDERR_FILENO, line, length + 1) < 0) {
+	if (verbosity() >= level && write(STDERR_FILENO, line, length + 1) < 0) {
 		/* nowhere left to complain */
 	}
 	errno = saved;
@@ -38,10 +49,10 @@ static void say(const char *format, va_list args)
 #define SAY_FROM(level)                                                                            \
 	do {                                                                                       \
 		va_list args;                                                                      \
-		if (verbosity() < (level))                                                         \
+		if (verbosity() < (level) && !listener)                                            \
 			return;                                                                    \
 		va_start(args, format);                                                            \
-		say(format, args);                                                                 \
+		say(level, format, args);                                                          \
 		va_end(args);                                                                      \
 	} while (0)
 

@@ -19,4 +19,7 @@ bool message_verbose(void);
 /* For following what happens: said with KVMXEN_VERBOSE=2. Keeps errno. */
 void message_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* What is refused or went wrong is told to the listener too, whatever the verbosity. */
+void message_listen(void (*listener)(const char *line));
+
 #endif

@@ -3,23 +3,11 @@
  * terminal and exit status are the VMM's own.
  */
 #include <argp.h>
-#include <errno.h>
-#include <limits.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "include/kvmxen/kvmxen.h"
 #include "tools/kvmxen.h"
-
-#define SHIM "libkvmxen-preload.so"
-
-/* Exit statuses of env(1) and the shell for a command that was not run. */
-#define EXIT_NO_XEN        125
-#define EXIT_CANNOT_INVOKE 126
-#define EXIT_NOT_FOUND     127
+#include "tools/launch.h"
 
 static const struct argp_option options[] = {
 	{"verbose", 'v', NULL, 0, "Say on stderr what is refused and why; twice: what is done", 0},
@@ -68,53 +56,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	}
 }
 
-/* The shim lies beside this command in a build tree, in ../lib of an installed one. */
-static int find_shim(char *path, size_t size)
-{
-	static const char *const places[] = {KVMXEN_SHIM_PLACES};
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	size_t i;
-
-	if (n < 0)
-		return -errno;
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
-	for (i = 0; i < sizeof places / sizeof *places; i++) {
-		if (snprintf(path, size, "%s/%s/%s", self, places[i], SHIM) >= (int)size)
-			continue;
-		if (access(path, R_OK) == 0)
-			return 0;
-	}
-	return -ENOENT;
-}
-
-/* A VMM that is to run without Xen shall hear why before it has done anything. */
-static int check_xen(void)
-{
-	int fd = kvmxen_open(0);
-
-	if (fd < 0)
-		return -errno;
-	kvmxen_close(fd);
-	return 0;
-}
-
-static void preload(const char *shim)
-{
-	const char *old = getenv("LD_PRELOAD");
-	char *both;
-
-	if (!old || !*old) {
-		setenv("LD_PRELOAD", shim, 1);
-		return;
-	}
-	if (asprintf(&both, "%s:%s", shim, old) >= 0) {
-		setenv("LD_PRELOAD", both, 1);
-		free(both);
-	}
-}
-
 int run_main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -124,7 +65,7 @@ int run_main(int argc, char **argv)
 		.doc = "Runs a KVM program on this Xen host: its /dev/kvm is answered with Xen.",
 	};
 	struct run_options o = {0};
-	char shim[PATH_MAX];
+	int status;
 	char name[] = "kvmxen run", verbosity[2] = "0";
 
 	argv[0] = name;
@@ -134,14 +75,6 @@ int run_main(int argc, char **argv)
 		verbosity[0] = o.verbose > 2 ? '2' : '0' + o.verbose;
 		setenv("KVMXEN_VERBOSE", verbosity, 1);
 	}
-	if (find_shim(shim, sizeof shim) < 0) {
-		fprintf(stderr, "kvmxen: %s is not beside this command\n", SHIM);
-		return EXIT_CANNOT_INVOKE;
-	}
-	if (check_xen() < 0)
-		return EXIT_NO_XEN;
-	preload(shim);
-	execvp(argv[o.first], &argv[o.first]);
-	fprintf(stderr, "kvmxen: %s cannot be run: %s\n", argv[o.first], strerror(errno));
-	return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_INVOKE;
+	status = launch_prepare();
+	return status ? status : launch_exec(&argv[o.first]);
 }

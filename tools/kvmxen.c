@@ -14,6 +14,8 @@ static const struct {
 	{"run", "run a KVM program on this Xen host", run_main},
 	{"caps", "list what KVM_CHECK_EXTENSION and the ioctl table answer, and why", caps_main},
 	{"state", "list which fields of a VM's state survive in Xen, and why", state_main},
+	{"doctor", "run a KVM program; name what it uses and what of it fails here", doctor_main},
+	{"trace", "run a KVM program and log its KVM calls; or make them again", trace_main},
 };
 
 static void usage(FILE *out)
@@ -22,7 +24,7 @@ static void usage(FILE *out)
 
 	fprintf(out, "kvmxen %s: KVM programs on a Xen host\nusage:\n", kvmxen_version());
 	for (i = 0; i < sizeof commands / sizeof *commands; i++)
-		fprintf(out, "  kvmxen %-5s ...  %s\n", commands[i].name, commands[i].help);
+		fprintf(out, "  kvmxen %-6s ...  %s\n", commands[i].name, commands[i].help);
 	fprintf(out, "`kvmxen COMMAND --help` says more.\n");
 }
 

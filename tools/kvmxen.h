@@ -5,5 +5,7 @@
 int run_main(int argc, char **argv);
 int caps_main(int argc, char **argv);
 int state_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
+int trace_main(int argc, char **argv);
 
 #endif

@@ -10,11 +10,13 @@
 #include <sys/ioctl.h>
 
 #include "include/kvmxen/kvmxen.h"
+#include "libkvmxen/intercept.h"
 #include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/ioctl/create.h"
 #include "libkvmxen/ioctl/fd.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/ioctl/table.h"
+#include "libkvmxen/ioctl/trace.h"
 #include "libkvmxen/machine/vfio.h"
 #include "libkvmxen/machine/vcpu.h"
 #include "libkvmxen/message.h"
@@ -107,7 +109,11 @@ static int result(long rc)
 
 EXPORT int kvmxen_open(int flags)
 {
-	return result(create_system_fd(flags));
+	int fd = create_system_fd(flags);
+
+	if (trace_wanted())
+		trace_descriptor("open", fd, flags, fd);
+	return result(fd);
 }
 
 EXPORT int kvmxen_ioctl(int fd, unsigned long request, void *argument)
@@ -117,7 +123,15 @@ EXPORT int kvmxen_ioctl(int fd, unsigned long request, void *argument)
 
 	if (!file)
 		return result(-ENOTTY);
-	rc = dispatch(file, request, argument);
+	if (trace_wanted()) {
+		struct trace_call call = {fd, file, request, argument, NULL};
+
+		trace_begin(&call);
+		rc = dispatch(file, request, argument);
+		trace_end(&call, rc);
+	} else {
+		rc = dispatch(file, request, argument);
+	}
 	file_put(file);
 	return result(rc);
 }
@@ -171,7 +185,7 @@ EXPORT int kvmxen_close(int fd)
 {
 	if (!fd_is_ours(fd))
 		return result(-EBADF);
-	fd_forget(fd);
+	kvmxen_forget(fd, fd);
 	return close(fd);
 }
 
@@ -182,6 +196,8 @@ EXPORT int kvmxen_owns(int fd)
 
 EXPORT int kvmxen_duplicated(int from, int fd)
 {
+	if (trace_wanted() && fd_is_ours(from))
+		trace_descriptor("dup", from, fd, 0);
 	return result(fd_duplicate(from, fd));
 }
 
