@@ -118,7 +118,7 @@ static bool run_group(void (*run)(void), const char *name)
 	fflush(stdout);
 	child = fork();
 	if (child == 0) {
-		alarm(300);
+		alarm(600); /* an emulated machine under load is slow */
 		run();
 		fflush(stdout);
 		_exit(0);

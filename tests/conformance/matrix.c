@@ -161,34 +161,43 @@ static int descriptor(const struct subject *s, const struct kind *kind)
 /* A kernel's own sizes are beyond what a structure's says: room enough for all. */
 #define ARGUMENT_SIZE 65536
 
-static void ask(const struct kind *kind, const struct request *request, char *memory,
+/* What was refused has changed nothing: a VM serves until a call succeeds. Creating them is most
+ * of the time that all this takes. */
+static void ask(struct subject *s, const struct kind *kind, const struct request *request,
 		const char *what, void *argument)
 {
-	struct subject s;
 	int r;
 
-	subject_open(&s, kind->with);
-	r = ioctl(descriptor(&s, kind), request->number, argument);
+	if (s->kvm < 0)
+		subject_open(s, kind->with);
+	r = ioctl(descriptor(s, kind), request->number, argument);
 	answer(r, "matrix/%s/%s/%s", kind->name, request->name, what);
 	if (r > 2)
 		close(r);
-	subject_close(&s);
+	if (r >= 0 && kind->which != SYSTEM) {
+		subject_close(s);
+		s->kvm = -1;
+	}
 }
 
 void matrix(void)
 {
 	char *memory = zeroed_pages(ARGUMENT_SIZE);
+	struct subject s = {.kvm = -1};
 
-	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
 		for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
-			/* Standard input is no descriptor that a zero should name. */
-			ask(&kinds[k], &requests[i], memory, "not an address", (void *)16);
+			ask(&s, &kinds[k], &requests[i], "not an address", (void *)16);
 			memset(memory, 0, ARGUMENT_SIZE);
-			ask(&kinds[k], &requests[i], memory, "zeros", memory);
+			ask(&s, &kinds[k], &requests[i], "zeros", memory);
 			memset(memory, 0xff, ARGUMENT_SIZE);
-			ask(&kinds[k], &requests[i], memory, "ones", memory);
+			ask(&s, &kinds[k], &requests[i], "ones", memory);
 			/* Without an argument a vcpu would run. */
 			if (requests[i].number != KVM_RUN)
-				ask(&kinds[k], &requests[i], memory, "none", NULL);
+				ask(&s, &kinds[k], &requests[i], "none", NULL);
 		}
+		if (s.kvm >= 0)
+			subject_close(&s);
+		s.kvm = -1;
+	}
 }
