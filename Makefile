@@ -71,6 +71,9 @@ install: all
 	install -m 644 $(BUILD)/libkvmxen.a $(DESTDIR)$(LIBDIR)/
 	install -m 644 $(BUILD)/kvmxen.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
 	install -m 644 include/kvmxen/*.h $(DESTDIR)$(PREFIX)/include/kvmxen/
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 
 -include tests/unit/unit.mk tests/lab/xen/ops.mk tests/lab/programs/programs.mk tests/conformance/conformance.mk
 
@@ -92,6 +95,17 @@ demo: deps
 
 lab-test: all ops programs conformance
 	tests/lab/suite
+
+# The Linux KVM selftests, on real KVM and under kvmxen: not part of `make test`.
+.PHONY: selftests fuzz
+selftests: all
+	tests/conformance/selftests both
+
+# A longer course of the random calls; FUZZ_ROUNDS, FUZZ_SEED.
+FUZZ_ROUNDS ?= 20000
+FUZZ_SEED   ?= 1
+fuzz: $(BUILD)/asan/unit
+	KVMXEN_FUZZ_ROUNDS=$(FUZZ_ROUNDS) KVMXEN_FUZZ_SEED=$(FUZZ_SEED) $< fuzz
 
 # Every public header must compile alone; every source must be as the formatter leaves it.
 .PHONY: check-headers format check-format
@@ -123,6 +137,8 @@ help:
 	@echo 'make demo       QEMU on KVM, on a real Xen in the lab'
 	@echo 'make test       unit suites (plain and under sanitizers), then the lab suite'
 	@echo 'make lab-test   the lab suite alone'
+	@echo 'make selftests  the Linux KVM selftests on real KVM and under kvmxen'
+	@echo 'make fuzz       random calls of the API, under sanitizers'
 	@echo 'make docs       the pages of docs/ that are made from the code; check-docs compares'
 	@echo 'make install    DESTDIR, PREFIX, LIBDIR'
 	@echo 'make format | check-format | check-headers | clean'
