@@ -234,8 +234,10 @@ static int start(struct vm *vm, const char **step)
 int domain_make(struct vm *vm)
 {
 	const char *step = "domain_create";
-	int rc;
+	int rc = load_check_first(vm);
 
+	if (rc < 0)
+		return rc;
 	choose_name(vm);
 	rc = create(vm);
 	if (rc < 0)

@@ -341,6 +341,19 @@ static int set_with_tsc(struct vm *vm, const struct vcpu_records *all, struct im
 	return rc;
 }
 
+/* What KVM has taken and Xen would refuse must be known before anything is changed: Xen 4.17
+ * applies a context while it checks it. */
+static int check_states(struct vm *vm, const struct vcpu_records *all)
+{
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+	int rc = 0;
+
+	for (i = 0; i < count && rc == 0; i++)
+		if (wants_up(vm->vcpus[i], &all[i]) && all[i].view->dirty)
+			rc = load_check(vm->vcpus[i], all[i].view);
+	return rc;
+}
+
 static int build_and_set(struct vm *vm, struct vcpu_records *all, bool first,
 			 const struct vcpu *self)
 {
@@ -536,6 +549,8 @@ int load_dirty(struct vm *vm, const struct vcpu *self)
 	if (!all)
 		return -ENOMEM;
 	rc = read_all(vm, all);
+	if (rc == 0)
+		rc = check_states(vm, all);
 	for (i = 0; i < count && rc == 0; i++) {
 		struct vcpu *vcpu = vm->vcpus[i];
 

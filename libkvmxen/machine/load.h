@@ -16,6 +16,11 @@ int load_read(struct vcpu *vcpu, uint32_t parts);
 /* The first image of a domain that has just been made, still paused. vm->lock held. */
 int load_first(struct vm *vm);
 
+/* Whether Xen would take a state: 0, or -EINVAL and one message that names the field; -errno. The
+ * second looks at all vcpus, before there is a domain. */
+int load_check(const struct vcpu *vcpu, const struct vcpu_state *state);
+int load_check_first(struct vm *vm);
+
 /* Writes what is dirty in any vcpu that is not running in the VMM's eyes and in the irqchip.
  * vm->lock held, the world stopped. self: the vcpu whose KVM_RUN asks. */
 int load_dirty(struct vm *vm, const struct vcpu *self);

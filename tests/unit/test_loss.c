@@ -4,6 +4,7 @@
  * state that KVM takes; what is reported carries its value.
  */
 #include <CUnit/CUnit.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -357,6 +358,36 @@ static void a_pending_nmi_is_sent(void)
 	kvm_machine_free(&m);
 }
 
+/* A state that KVM takes and Xen would not: refused before anything is changed, and put right by
+ * another SET. */
+static void what_xen_would_refuse_changes_nothing(void)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	unsigned sets;
+
+	kvm_machine_new(&m, 1, true, two_outs);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_SREGS, &sregs), 0);
+	sregs.cr3 = 0xfffff000; /* fine */
+	sregs.cr4 = 1 << 17;    /* PCIDE, which this host has not */
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
+	CU_ASSERT_EQUAL(machine_run(&m, 0), -EINVAL);
+	CU_ASSERT_EQUAL(fake_domains(), 0);
+	sregs.cr3 = sregs.cr4 = 0;
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
+	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_IO));
+	sregs.cr4 = 1 << 17;
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
+	sets = fake_calls("context_set");
+	CU_ASSERT_EQUAL(machine_run(&m, 0), -EINVAL);
+	CU_ASSERT_EQUAL(fake_calls("context_set"), sets);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_REGS, &regs), 0);
+	sregs.cr4 = 0;
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
+	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_IO));
+	kvm_machine_free(&m);
+}
+
 void register_loss_suite(void)
 {
 	static CU_TestInfo tests[] = {
@@ -369,6 +400,7 @@ void register_loss_suite(void)
 		{"the report is complete", the_report_is_complete},
 		{"programs are told", programs_are_told},
 		{"a pending NMI is sent", a_pending_nmi_is_sent},
+		{"what Xen would refuse changes nothing", what_xen_would_refuse_changes_nothing},
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = {
