@@ -25,6 +25,8 @@
  * tsc goes into the state, but never back: whoever loads a record must patch it. */
 void cpu_record_from_state(struct hvm_hw_cpu *record, const struct vcpu_state *state);
 void cpu_record_to_state(struct vcpu_state *state, const struct hvm_hw_cpu *record);
+/* An exception waits in it to be delivered. */
+bool cpu_record_has_exception(const struct hvm_hw_cpu *record);
 
 /* struct vcpu_guest_context (XEN_DOMCTL_setvcpucontext): GPRs, RIP, RFLAGS, DRs, FXSAVE. */
 void vcpu_context_from_state(struct vcpu_guest_context *context, const struct vcpu_state *state);

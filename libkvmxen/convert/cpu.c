@@ -308,6 +308,13 @@ void cpu_record_to_state(struct vcpu_state *state, const struct hvm_hw_cpu *reco
 	event_to_state(state, record);
 }
 
+bool cpu_record_has_exception(const struct hvm_hw_cpu *record)
+{
+	return record->pending_valid && (record->pending_type == EVENT_EXCEPTION ||
+					 record->pending_type == EVENT_PRIVILEGED_EXCEPTION ||
+					 record->pending_type == EVENT_SOFTWARE_EXCEPTION);
+}
+
 #define CONTEXT(kvm, xen)                                                                          \
 	{                                                                                          \
 		offsetof(struct vcpu_state, regs.kvm),                                             \

@@ -18,6 +18,7 @@
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/exit.h"
 #include "libkvmxen/machine/load.h"
+#include "libkvmxen/machine/shutdown.h"
 #include "libkvmxen/machine/world.h"
 #include "libkvmxen/message.h"
 
@@ -53,6 +54,13 @@ static long finish_exit(struct vcpu *vcpu, enum vcpu_phase phase, uint32_t reaso
 	vcpu->run->exit_reason = reason;
 	STATS_ADD(&vcpu->stats->exits[reason]);
 	return finish(vcpu, phase, 0);
+}
+
+/* KVM would reset the vcpu here. */
+static long finish_shutdown(struct vcpu *vcpu)
+{
+	shutdown_forget_events(vcpu);
+	return finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
 }
 
 /* The guest goes on from here: copies of its state are stale from now. */
@@ -221,6 +229,10 @@ static int take_request(struct run *r, long *rc)
 		return 1;
 	}
 	if (vcpu->io.type == IOREQ_TYPE_INVALIDATE) {
+		if (atomic_exchange(&vcpu->tripled, false)) {
+			*rc = finish_shutdown(vcpu);
+			return 1;
+		}
 		if (r->stop) {
 			*rc = finish_interrupted(vcpu, VCPU_PARKED);
 			return 1;
@@ -278,19 +290,6 @@ static long look_executed(struct vcpu *vcpu)
 	return rc < 0 ? rc : 1;
 }
 
-/* The exception that became a triple fault must not come again with the next registers: KVM resets
- * the vcpu here. */
-static void forget_events(struct vcpu *vcpu)
-{
-	if (load_read(vcpu, STATE_EVENTS) < 0)
-		return;
-	vcpu->state.events.exception.injected = 0;
-	vcpu->state.events.exception.pending = 0;
-	vcpu->state.events.interrupt.injected = 0;
-	vcpu->state.events.nmi.injected = 0;
-	vcpu->state.dirty |= STATE_EVENTS;
-}
-
 /* Nothing has come for a while. 1: KVM_RUN ends with *rc. */
 static int look_idle(struct run *r, long *rc)
 {
@@ -311,8 +310,11 @@ static int look_idle(struct run *r, long *rc)
 		return 1;
 	}
 	if (info.shutdown && info.shutdown_reason == SHUTDOWN_suspend) {
-		forget_events(vcpu);
-		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
+		*rc = shutdown_look(vcpu);
+		if (*rc == 1)
+			*rc = finish_shutdown(vcpu);
+		else if (*rc == 0)
+			return 0;
 		return 1;
 	}
 	if (info.shutdown && info.shutdown_reason == SHUTDOWN_crash) {

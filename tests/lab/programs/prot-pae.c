@@ -9,10 +9,9 @@
 GUEST(guest, 32,
       "mov 0x40000000, %eax; tell\n"
       "movl $0x55667788, 0x40001ffc\n"
-      "mov 0x40002000, %eax; tell\n"
       "mov %cr3, %eax; mov %eax, %cr3\n"
       "mov DATA, %eax; tell\n"
-      "hlt");
+      "finish");
 
 int main(void)
 {
