@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xen/xen.h>
+#include <xen/hvm/save.h>
+
 #include "libkvmxen/message.h"
 
 /* The message: Intel SDM 3A, 11.11. KVM looks at the destination alone, not at the upper bits. */
@@ -75,13 +78,30 @@ static bool lapic_matches(struct vcpu *vcpu, bool ours, const struct kvm_msi *ms
 	return ldr >> 4 == dest >> 4 && (ldr & dest & 0xf);
 }
 
+/* Xen's LAPIC tells only when it is asked, which stops the vcpu for a moment: so until it has been
+ * seen switched on, and not for each message. */
+static bool lapic_seen_on(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	struct hvm_hw_lapic record;
+
+	if (atomic_load_explicit(&vcpu->lapic_on, memory_order_relaxed))
+		return true;
+	if (vm->xen.ctl->ops->context_get_one(vm->xen.ctl, vm->domid, HVM_SAVE_CODE(LAPIC),
+					      vcpu->index, &record, sizeof record) < 0)
+		return true;
+	if (!record.disabled)
+		atomic_store_explicit(&vcpu->lapic_on, true, memory_order_relaxed);
+	return !record.disabled;
+}
+
 /* Does it count as delivered? KVM's __apic_accept_irq. */
 static bool lapic_takes(struct vcpu *vcpu, bool ours, unsigned mode)
 {
 	switch (mode) {
 	case MODE_FIXED:
 	case MODE_LOWEST:
-		return !ours || lapic_enabled(vcpu);
+		return ours ? lapic_enabled(vcpu) : lapic_seen_on(vcpu);
 	case MODE_SMI:
 	case MODE_EXTINT:
 		return false;

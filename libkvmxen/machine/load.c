@@ -426,6 +426,8 @@ static void loaded(struct vm *vm, bool first)
 		if (vcpu->phase == VCPU_NEW || vcpu->phase == VCPU_STOPPED)
 			vcpu->phase = VCPU_RUNNING;
 		forget_unread(vcpu);
+		if (vcpu->state.dirty & STATE_LAPIC)
+			atomic_store(&vcpu->lapic_on, false);
 		vcpu->state.dirty = 0;
 		vcpu->state.known = 0; /* it runs on from here */
 	}

@@ -1,8 +1,10 @@
 /*
  * Backing: frames of the domain under the VMM's memory, and ordinary memory again.
  *
- * What the VMM has at an address is moved aside, the frames are mapped there, the content is
- * copied, and what was there is dropped. Until the last step all of it can be put back.
+ * What the VMM has at an address is moved aside, its content is copied into the frames, these are
+ * mapped there, and what was there is dropped. Until the last step all of it can be put back. Other
+ * threads that touch the memory wait meanwhile (memory_hold.c), but for one moment: a foreign
+ * mapping is made by one system call and filled by the next, and an access in between is a SIGBUS.
  *
  * Differences that follow, and that real KVM has not: a shared or file mapping is no longer shared
  * with others while it is backed, nor afterwards, when it is private memory with the same content;
@@ -34,28 +36,68 @@ static void learn_identity(struct memory_private *p, uintptr_t hva)
 	vmas_free(&vmas);
 }
 
-/* Moves memory aside and maps the frames of the chunk in its place. */
-static int map_over(struct memory_private *p, const struct chunk *chunk, void **aside)
+/* What lies in memory that frames are put under: vma NULL for nothing that they do not have. */
+struct content {
+	const struct vma *vma;
+	int fd; /* of vma_open */
+};
+
+/* The frames get the content before anybody can see them at their place: until then they are mapped
+ * elsewhere. Memory that was never touched, most of it, needs none of that. */
+static int fill(struct memory_private *p, const struct chunk *chunk, const uint64_t *gfns,
+		const struct content *content, void *aside)
+{
+	size_t length = chunk->pages * MEMORY_PAGE;
+	void *frames;
+	int rc;
+
+	if (!content->vma || !vma_has_content(content->vma, content->fd, chunk->hva, aside, length))
+		return 0;
+	rc = frames_map(p, NULL, gfns, chunk->pages, &frames);
+	if (rc)
+		return rc;
+	vma_copy(content->vma, content->fd, chunk->hva, aside, frames, length);
+	p->vm->xen.dev->ops->mem_unmap(p->vm->xen.dev, frames, chunk->pages);
+	return 0;
+}
+
+static int replace(struct memory_private *p, const struct chunk *chunk,
+		   const struct content *content)
 {
 	size_t length = chunk->pages * MEMORY_PAGE;
 	uint64_t gfns[CHUNK_PAGES];
-	void *out;
+	void *aside = vma_move_aside(chunk->hva, length), *out;
 	int rc, lost;
 
-	*aside = vma_move_aside(chunk->hva, length);
-	if (*aside == MAP_FAILED)
+	if (aside == MAP_FAILED)
 		return -errno;
 	for (uint32_t i = 0; i < chunk->pages; i++)
 		gfns[i] = frame_gfn(chunk_frame(chunk, i));
-	rc = frames_map(p, (void *)chunk->hva, gfns, chunk->pages, &out);
+	rc = fill(p, chunk, gfns, content, aside);
+	if (!rc)
+		rc = frames_map(p, (void *)chunk->hva, gfns, chunk->pages, &out);
 	if (!rc) {
-		learn_identity(p, chunk->hva);
+		munmap(aside, length);
 		return 0;
 	}
-	lost = vma_put_back(*aside, chunk->hva, length);
+	lost = vma_put_back(aside, chunk->hva, length);
 	if (lost)
-		message_error("the memory at %p cannot be moved back to %#lx: %s", *aside,
+		message_error("the memory at %p cannot be moved back to %#lx: %s", aside,
 			      chunk->hva, strerror(-lost));
+	return rc;
+}
+
+/* Maps the frames of the chunk in place of the memory that is there, which goes. */
+static int map_over(struct memory_private *p, const struct chunk *chunk,
+		    const struct content *content)
+{
+	int hold = hold_begin(chunk->hva, chunk->pages * MEMORY_PAGE,
+			      !content->vma || content->vma->anonymous);
+	int rc = replace(p, chunk, content);
+
+	hold_end(hold);
+	if (!rc)
+		learn_identity(p, chunk->hva);
 	return rc;
 }
 
@@ -74,17 +116,14 @@ static int back_one(struct memory_private *p, const struct vma *vma, int fd, uin
 		    uint64_t gfn, uint32_t pages)
 {
 	struct chunk *chunk = chunk_make(hva, pages, !vma->anonymous, frame_make(gfn, MEM_RAM_RW));
-	void *aside;
 	int rc = chunk ? chunks_room(p) : -ENOMEM;
 
 	if (!rc)
-		rc = map_over(p, chunk, &aside);
+		rc = map_over(p, chunk, &(struct content){vma, fd});
 	if (rc) {
 		chunk_free(chunk);
 		return rc;
 	}
-	vma_copy(vma, fd, hva, aside, (void *)hva, pages * MEMORY_PAGE);
-	munmap(aside, pages * MEMORY_PAGE);
 	chunks_insert(p, chunk);
 	return 0;
 }
@@ -229,18 +268,15 @@ static struct chunk *chunk_part(const struct chunk *of, uint32_t first, uint32_t
 /* Its memory has just become ordinary; the guest never lost sight of its frames. */
 static void back_part(struct memory_private *p, struct chunk *part)
 {
-	void *aside;
-
 	if (!part)
 		return;
-	if (chunks_room(p) || map_over(p, part, &aside)) {
+	if (chunks_room(p) || map_over(p, part, &(struct content){NULL, -1})) {
 		/* Then it stays ordinary memory, until the next flush. */
 		release_pages(p, part, 0, part->pages);
 		chunk_free(part);
 		memory_ask(p);
 		return;
 	}
-	munmap(aside, part->pages * MEMORY_PAGE);
 	chunks_insert(p, part);
 }
 

@@ -8,6 +8,7 @@
  *	memory_frames.c     the domain's frames: getting, moving, typing, giving back
  *	memory_chunk.c      which frames are mapped where
  *	memory_back.c       putting frames under VMM memory, and taking them away again
+ *	memory_hold.c       the VMM's threads that touch what is being replaced
  *	memory_vma.c        the VMM's address space: what is mapped, moving it aside, copying it
  *	memory_alias.c      copies of pages that several slots show
  *	memory_dirty.c      the log of written pages
@@ -193,6 +194,8 @@ void *vma_move_aside(uintptr_t hva, size_t length);
 int vma_put_back(void *aside, uintptr_t hva, size_t length);
 /* The file of a shared mapping (before any of it is moved), or -1. Closed by the caller. */
 int vma_open(const struct vma *vma);
+/* Is there anything in it but zeroes? fd: of vma_open. */
+bool vma_has_content(const struct vma *vma, int fd, uintptr_t hva, void *aside, size_t length);
 /* Copies what was moved aside from hva to fresh (zeroed) memory at to. fd: of vma_open. */
 void vma_copy(const struct vma *vma, int fd, uintptr_t hva, void *aside, void *to, size_t length);
 
@@ -216,6 +219,14 @@ enum mem_type memory_readonly_type(uint32_t flags, enum mem_type readonly);
 /* apic: guest page 0xfee00 is the local APIC's and never memory. */
 int plan_make(struct plan *plan, const struct slots *slots, bool apic);
 void plan_free(struct plan *plan);
+
+/* --- memory_hold.c --- */
+
+/* Other threads that touch [hva, hva + length) once its pages are moved aside wait for hold_end.
+ * anonymous: as in struct vma. Not our own thread: it must not touch it. A handle, or -1: nobody
+ * waits. */
+int hold_begin(uintptr_t hva, size_t length, bool anonymous);
+void hold_end(int hold);
 
 /* --- copies: memory_alias.c --- */
 

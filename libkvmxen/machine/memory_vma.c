@@ -196,6 +196,28 @@ static void copy_data(const struct vma *vma, int fd, uintptr_t hva, char *from, 
 	}
 }
 
+static bool file_has_data(const struct vma *vma, int fd, uintptr_t hva, size_t length)
+{
+	off_t start = vma->offset + (hva - vma->whole);
+	off_t data = lseek(fd, start, SEEK_DATA);
+
+	return data >= 0 && data < start + (off_t)length;
+}
+
+bool vma_has_content(const struct vma *vma, int fd, uintptr_t hva, void *aside, size_t length)
+{
+	uint64_t entries[CHUNK_PAGES];
+
+	if (!vma->anonymous)
+		return fd < 0 || file_has_data(vma, fd, hva, length);
+	if (!read_pagemap(aside, entries, length / MEMORY_PAGE))
+		return true;
+	for (size_t i = 0; i < length / MEMORY_PAGE; i++)
+		if (entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
+			return true;
+	return false;
+}
+
 int vma_open(const struct vma *vma)
 {
 	char path[64];

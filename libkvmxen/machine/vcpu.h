@@ -67,6 +67,7 @@ struct vcpu {
 	bool halted;       /* KVM_EXIT_HLT was shown: KVM's next KVM_RUN goes on behind it */
 	atomic_bool
 		io_cancelled; /* a context load made Xen forget it: exit_complete puts that right */
+	atomic_bool lapic_on; /* Xen's LAPIC of it has been seen switched on: interrupts/msi.c */
 	atomic_bool tripled;  /* its triple fault: its invalidate request is KVM_EXIT_SHUTDOWN */
 	bool has_replay;      /* the next request may be the re-issue of one already served */
 	struct ioreq replay;

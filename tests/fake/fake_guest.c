@@ -7,6 +7,9 @@
 #define X86_EFLAGS_IF 0x200u
 #define MAX_REPS      4096u
 
+#define VECTOR_DF          8
+#define EVENT_HW_EXCEPTION 3 /* as in EVENTINJ */
+
 /* Instruction lengths: what RIP goes on by. */
 #define LENGTH_PIO    2
 #define LENGTH_MEMORY 3
@@ -108,6 +111,10 @@ enum op_result fake_op_run(struct vcpu *v, struct guest_op *op)
 	case FAKE_HLT:
 		return run_hlt(v, op);
 	case FAKE_TRIPLE_FAULT:
+		/* The exception whose delivery failed is left to be delivered again. */
+		v->cpu.pending_vector = VECTOR_DF;
+		v->cpu.pending_type = EVENT_HW_EXCEPTION;
+		v->cpu.pending_error_valid = v->cpu.pending_valid = 1;
 		xen_domain_shutdown(v->d, v->d->params[HVM_PARAM_TRIPLE_FAULT_REASON]);
 		return OP_DONE;
 	case FAKE_CPUID:

@@ -145,6 +145,7 @@ const char *fake_check(void)
 	left.length = left.count = 0;
 	left.text[0] = 0;
 	xen_maps_check();
+	xen_orphans_check();
 	xen_domains_check();
 	xen_evtchns_check();
 	if (broken.count || left.count) {
@@ -191,6 +192,7 @@ void fake_reset(void)
 	fake_lock();
 	xen_evtchns_reset();
 	xen_maps_reset();
+	xen_orphans_reset();
 	xen_frames_reset();
 	fake_calls_reset();
 	violations_forget();

@@ -33,8 +33,56 @@ int xen_server_create(struct domain *d, uint16_t *id)
 	return 0;
 }
 
+/* Pages of servers that are gone, which somebody still maps: as Xen's do, they stay until then. */
+#define MAX_ORPHANS 16
+static struct orphan {
+	struct shared_iopage *page;
+	frame_t frame;
+} orphans[MAX_ORPHANS];
+
+static void orphan_add(struct shared_iopage *page, frame_t frame)
+{
+	unsigned i = 0;
+
+	while (i < MAX_ORPHANS && orphans[i].page)
+		i++;
+	if (i == MAX_ORPHANS)
+		abort();
+	xen_frame_get(frame);
+	orphans[i] = (struct orphan){page, frame};
+}
+
+static bool orphan_drop(struct shared_iopage *page)
+{
+	for (unsigned i = 0; page && i < MAX_ORPHANS; i++) {
+		if (orphans[i].page != page)
+			continue;
+		munmap(page, PAGE_SIZE);
+		xen_frame_put(orphans[i].frame);
+		orphans[i].page = NULL;
+		return true;
+	}
+	return false;
+}
+
+void xen_orphans_check(void)
+{
+	for (unsigned i = 0; i < MAX_ORPHANS; i++)
+		if (orphans[i].page)
+			leak("mapped page of an ioreq server that is gone");
+}
+
+void xen_orphans_reset(void)
+{
+	for (unsigned i = 0; i < MAX_ORPHANS; i++)
+		orphan_drop(orphans[i].page);
+}
+
 void xen_server_free(struct server *s)
 {
+	for (unsigned i = 0; i < 4; i++)
+		if (s->theirs[i])
+			orphan_add(s->theirs[i], s->frame);
 	for (unsigned v = 0; v < s->d->nr_vcpus; v++)
 		xen_port_free(s->ports[v]);
 	if (s->own)
@@ -45,9 +93,6 @@ void xen_server_free(struct server *s)
 		xen_memory_type_to_server(s->d, s->id, false);
 	if (s->d->servers[s->id] == s)
 		s->d->servers[s->id] = NULL;
-	for (unsigned i = 0; i < 4; i++)
-		if (s->theirs[i])
-			munmap(s->theirs[i], PAGE_SIZE);
 	free(s);
 }
 
@@ -64,9 +109,6 @@ int xen_server_destroy(struct domain *d, uint16_t id)
 			  d->domid, id, v);
 		d->vcpus[v].stuck = true;
 	}
-	for (unsigned i = 0; i < 4; i++)
-		if (s->theirs[i])
-			leak("page of ioreq server %u of domain %u", id, d->domid);
 	xen_server_free(s);
 	return 0;
 }
@@ -125,6 +167,8 @@ int xen_server_unmap(struct shared_iopage *page)
 			}
 		}
 	}
+	if (orphan_drop(page))
+		return 0;
 	violation("ioreq_server_unmap of a page that is not mapped");
 	return -EINVAL;
 }

@@ -280,6 +280,8 @@ int xen_server_claim(struct domain *d, uint16_t id, enum io_space space, uint64_
 int xen_server_enable(struct domain *d, uint16_t id, bool on);
 void xen_server_free(struct server *s);
 void xen_servers_check(struct domain *d);
+void xen_orphans_check(void);
+void xen_orphans_reset(void);
 
 /* The server that gets this access, newest first, or NULL: nobody. */
 struct server *xen_ioreq_select(struct domain *d, const struct ioreq *req);

@@ -88,6 +88,15 @@ static void lapic_enable(unsigned vcpu)
 	lapic_set(vcpu, 0xf0, 0x1ff);
 }
 
+static void new_live_on(void)
+{
+	rig_new_irqchip(&rig);
+	rig_add_vcpus(&rig);
+	lapic_enable(0);
+	lapic_enable(1);
+	rig_start(&rig);
+}
+
 static bool irr(unsigned vcpu, unsigned vector)
 {
 	return lapic_word(vcpu, 0x200 + vector / 32 * 16) & (1u << vector % 32);
@@ -414,7 +423,7 @@ static void msis_reach_xen(void)
 	uint64_t address;
 	uint32_t data;
 
-	new_live();
+	new_live_on();
 	CU_ASSERT_EQUAL(signal_msi(0xfee01000, 0, 0x4055, 0), 1);
 	CU_ASSERT_EQUAL_FATAL(fake_msis(vm->domid), 1);
 	CU_ASSERT(fake_msi(vm->domid, 0, &address, &data));
@@ -423,12 +432,32 @@ static void msis_reach_xen(void)
 	rig_free(&rig);
 }
 
+/* Xen's LAPIC is asked until it is seen switched on, and the message goes to Xen in any case. */
+static void a_lapic_that_is_off_takes_no_msi(void)
+{
+	unsigned asked;
+
+	rig_new_irqchip(&rig);
+	rig_add_vcpus(&rig);
+	lapic_enable(1);
+	rig_start(&rig);
+	CU_ASSERT_EQUAL(signal_msi(0xfee00000, 0, 0x55, 0), 0);
+	CU_ASSERT_EQUAL(signal_msi(0xfee01000, 0, 0x55, 0), 1);
+	CU_ASSERT_EQUAL(fake_msis(vm->domid), 2);
+	asked = fake_calls("context_get_one");
+	CU_ASSERT_EQUAL(signal_msi(0xfee01000, 0, 0x55, 0), 1);
+	CU_ASSERT_EQUAL(fake_calls("context_get_one"), asked);
+	CU_ASSERT_EQUAL(signal_msi(0xfee00000, 0, 0x55, 0), 0);
+	CU_ASSERT_EQUAL(fake_calls("context_get_one"), asked + 1);
+	rig_free(&rig);
+}
+
 /* Xen would complain about them, or allocate a pirq for vector 0. */
 static void what_xen_cannot_take_is_dropped(void)
 {
 	unsigned before;
 
-	new_live();
+	new_live_on();
 	before = fake_msis(vm->domid);
 	CU_ASSERT_EQUAL(signal_msi(0xfee00000, 0, 0x400, 0), 1); /* NMI */
 	CU_ASSERT_EQUAL(signal_msi(0xfee00000, 0, 0x200, 0), 0); /* SMI */
@@ -847,7 +876,7 @@ static void a_table_is_taken_whole_or_not(void)
 	struct kvm_irq_routing_entry bad[] = {msi_route(42, 0xfee00000, 0x72),
 					      chip_route(43, 9, 0)};
 
-	new_live();
+	new_live_on();
 	CU_ASSERT_EQUAL(route(2, good), 0);
 	CU_ASSERT_EQUAL(route(2, bad), -EINVAL);
 	line(40, 1);
@@ -1520,6 +1549,7 @@ void register_interrupts_suite(void)
 	CU_ADD_TEST(suite, signal_msi_answers_as_kvm_does);
 	CU_ADD_TEST(suite, logical_destinations_match);
 	CU_ADD_TEST(suite, msis_reach_xen);
+	CU_ADD_TEST(suite, a_lapic_that_is_off_takes_no_msi);
 	CU_ADD_TEST(suite, what_xen_cannot_take_is_dropped);
 	CU_ADD_TEST(suite, isa_lines_reach_xen);
 	CU_ADD_TEST(suite, upper_ioapic_pins_are_pci_wires);

@@ -104,6 +104,12 @@ static void immediate_exit_comes_before_the_domain(void)
 
 static int ids[16];
 
+static void two_outs(uint16_t id)
+{
+	fake_guest_out(id, 0, 0x10, 1, 1);
+	fake_guest_out(id, 0, 0x10, 1, 2);
+}
+
 static void all_ports(uint16_t id)
 {
 	static const unsigned sizes[] = {1, 2, 4};
@@ -528,13 +534,124 @@ static void a_triple_fault_is_a_shutdown(void)
 	kvm_machine_free(&m);
 }
 
-/* --- registers and slots at an exit --- */
+static void runnable(unsigned vcpu)
+{
+	struct kvm_mp_state state = {.mp_state = KVM_MP_STATE_RUNNABLE};
 
-static void two_outs(uint16_t id)
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[vcpu], KVM_SET_MP_STATE, &state), 0);
+}
+
+static void one_of_two_faults(uint16_t id)
 {
 	fake_guest_out(id, 0, 0x10, 1, 1);
-	fake_guest_out(id, 0, 0x10, 1, 2);
+	fake_guest_triple_fault(id, 0);
+	fake_guest_out(id, 0, 0x10, 1, 4);
+	fake_guest_out(id, 1, 0x11, 1, 2);
+	fake_guest_poll(id, 1, 0x3000, 0x77);
+	fake_guest_out(id, 1, 0x11, 1, 3);
 }
+
+static void a_triple_fault_stops_that_vcpu_alone(void)
+{
+	struct kvm_regs regs = {.rip = 0x1000, .rflags = 2};
+	struct runner other;
+	uint32_t events[4];
+
+	kvm_machine_new(&m, 2, true, one_of_two_faults);
+	runnable(1);
+	CU_ASSERT(out_comes(0, 0x10, 1, 1));
+	CU_ASSERT(out_comes(1, 0x11, 1, 2));
+	runner_start(&other, &m, 1);
+	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_SHUTDOWN));
+	usleep(50000);
+	CU_ASSERT_FALSE(atomic_load(&other.done));
+	m.ram[0x3000] = 0x77;
+	CU_ASSERT(runner_end(&other) && other.rc == 0);
+	CU_ASSERT(m.run[1]->exit_reason == KVM_EXIT_IO && !memcmp(pio(1), "\3", 1));
+	/* And with new registers it runs, without the fault that was. */
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_REGS, &regs), 0);
+	CU_ASSERT(out_comes(0, 0x10, 1, 4));
+	CU_ASSERT_EQUAL(fake_guest_events(domid(), 0, events, 4), 0);
+	kvm_machine_free(&m);
+}
+
+/* --- two vcpus --- */
+
+#define STORM 300
+
+static void storm_script(uint16_t id)
+{
+	for (unsigned i = 0; i < STORM; i++)
+		for (unsigned vcpu = 0; vcpu < 2; vcpu++) {
+			ids[vcpu] = fake_guest_in(id, vcpu, 0x510 + vcpu, 4);
+			fake_guest_out(id, vcpu, 0x520 + vcpu, 4, i);
+		}
+}
+
+/* Every request comes once, in order, whatever the other vcpu makes of all their states. */
+static bool storm(unsigned vcpu)
+{
+	struct kvm_regs regs;
+
+	for (unsigned i = 0; i < STORM; i++) {
+		if (!in_comes(vcpu, 0x510 + vcpu, 4, i))
+			return false;
+		if (i % 7 == 3 + vcpu && (machine_ioctl(m.vcpu[vcpu], KVM_GET_REGS, &regs) ||
+					  machine_ioctl(m.vcpu[vcpu], KVM_SET_REGS, &regs)))
+			return false;
+		if (!out_comes(vcpu, 0x520 + vcpu, 4, i))
+			return false;
+		if (machine_ioctl(m.vcpu[vcpu], KVM_GET_REGS, &regs) || (uint32_t)regs.rax != i)
+			return false;
+	}
+	return true;
+}
+
+static void *storm_1(void *data)
+{
+	return storm(1) ? data : NULL;
+}
+
+static void two_vcpus_do_not_disturb_each_other(void)
+{
+	pthread_t thread;
+	void *result;
+
+	kvm_machine_new(&m, 2, true, storm_script);
+	runnable(1);
+	pthread_create(&thread, NULL, storm_1, &m);
+	CU_ASSERT(storm(0));
+	pthread_join(thread, &result);
+	CU_ASSERT_PTR_NOT_NULL(result);
+	kvm_machine_free(&m);
+}
+
+/* --- the domain goes --- */
+
+static void a_domain_destroyed_behind_our_back_is_a_shutdown(void)
+{
+	const struct control_ops *ops = fake_xen()->ctl->ops;
+	struct runner runner;
+
+	kvm_machine_new(&m, 2, true, two_outs);
+	memset(m.ram, 0x5a, 8192);
+	CU_ASSERT(out_comes(0, 0x10, 1, 1));
+	CU_ASSERT(out_comes(0, 0x10, 1, 2));
+	runner_start(&runner, &m, 0);
+	usleep(20000);
+	quiet_begin();
+	CU_ASSERT_EQUAL(ops->domain_destroy(fake_xen()->ctl, domid()), 0);
+	CU_ASSERT(runner_end(&runner) && runner.rc == 0);
+	CU_ASSERT_EQUAL(m.run[0]->exit_reason, KVM_EXIT_SHUTDOWN);
+	CU_ASSERT(machine_run(&m, 0) < 0 || m.run[0]->exit_reason == KVM_EXIT_SHUTDOWN);
+	CU_ASSERT_EQUAL(m.ram[8191], 0x5a);
+	machine_close(&m);
+	quiet_end();
+	CU_ASSERT_EQUAL(m.ram[8191], 0x5a);
+	CU_ASSERT_EQUAL(fake_mappings(), 0);
+}
+
+/* --- registers and slots at an exit --- */
 
 static void registers_at_an_exit(void)
 {
@@ -617,6 +734,9 @@ void register_run_suite(void)
 	CU_ADD_TEST(suite, a_signal_mask_is_that_of_the_run);
 	CU_ADD_TEST(suite, hlt_without_irqchip_is_an_exit);
 	CU_ADD_TEST(suite, a_triple_fault_is_a_shutdown);
+	CU_ADD_TEST(suite, a_triple_fault_stops_that_vcpu_alone);
+	CU_ADD_TEST(suite, two_vcpus_do_not_disturb_each_other);
+	CU_ADD_TEST(suite, a_domain_destroyed_behind_our_back_is_a_shutdown);
 	CU_ADD_TEST(suite, registers_at_an_exit);
 	CU_ADD_TEST(suite, an_in_is_completed_in_what_was_set);
 	CU_ADD_TEST(suite, a_slot_added_at_an_exit_is_there);
