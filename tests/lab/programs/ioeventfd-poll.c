@@ -28,7 +28,7 @@ static void *serve(void *argument)
 		struct pollfd wait = {.fd = event, .events = POLLIN};
 		uint64_t count = 0;
 
-		if (poll(&wait, 1, 20000) != 1 ||
+		if (poll(&wait, 1, 60000) != 1 ||
 		    read(event, &count, sizeof(count)) != sizeof(count))
 			fail("no notification");
 		if (count != 1)

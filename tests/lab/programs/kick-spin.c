@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#define LOOP_SIZE 15 // of its first line
 GUEST(guest, 64,
       "1: inc %rcx; incl DATA; test %rbx, %rbx; jz 1b\n"
       "mov %ebx, %eax; tell\n"
@@ -39,6 +40,7 @@ int main(void)
 	for (unsigned int i = 1; i <= 5; i++) {
 		struct kvm_regs regs;
 		pthread_t thread;
+		bool in_loop, got_on;
 
 		if (pthread_create(&thread, NULL, kick_later, &vm))
 			fail("pthread_create");
@@ -46,8 +48,9 @@ int main(void)
 		printf(", exit reason %u\n", vcpu.run->exit_reason);
 		pthread_join(thread, NULL);
 		vcpu_get_regs(&vcpu, &regs);
-		printf("rip in the loop: %d, it got on: %d, rbx %llx\n",
-		       regs.rip >= CODE && regs.rip<CODE + 8, regs.rcx> count,
+		in_loop = regs.rip >= CODE && regs.rip < CODE + LOOP_SIZE;
+		got_on = regs.rcx > count;
+		printf("rip in the loop: %d, it got on: %d, rbx %llx\n", in_loop, got_on,
 		       (unsigned long long)regs.rbx);
 		count = regs.rcx;
 		regs.rbx = i;

@@ -22,7 +22,7 @@ GUEST(guest, 64,
       "1: pause; cmpl $2, DATA + 8; jne 1b\n"
       "finish\n"
       "2: sti; 3: hlt; jmp 3b");
-GUEST(handler61, 64, "lock incl DATA + 4; mov %edi, %eax; tell; movl $0, 0xb0(%rbx); iretq");
+GUEST(handler61, 64, "mov %edi, %eax; tell; lock incl DATA + 4; movl $0, 0xb0(%rbx); iretq");
 GUEST(handler62, 64, "putb 0x62, 0x81; movl $0, 0xb0(%rbx); lock incl DATA + 8; iretq");
 
 static bool send(struct vcpu *vcpu)

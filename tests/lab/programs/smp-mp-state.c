@@ -3,6 +3,7 @@
 
 #include "vm.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -18,12 +19,42 @@ GUEST(ap, 16,
       "mov $1, %al; out %al, $0x90; xor %ax, %ax; mov %ax, %ds; movl $1, DATA; cli; 1: hlt; jmp "
       "1b");
 
-static void print_state(struct vcpu *vcpu, const char *when)
+static uint32_t get_state(struct vcpu *vcpu)
 {
 	struct kvm_mp_state state;
 
 	IOCTL(vcpu->fd, KVM_GET_MP_STATE, &state);
-	printf("vcpu %u %s: mp state %u\n", vcpu->id, when, state.mp_state);
+	return state.mp_state;
+}
+
+static void print_state(struct vcpu *vcpu, const char *when)
+{
+	printf("vcpu %u %s: mp state %u\n", vcpu->id, when, get_state(vcpu));
+}
+
+static pthread_t runner;
+
+static void *kick_later(void *argument)
+{
+	struct vcpu *vcpu = argument;
+
+	sleep_ms(500);
+	vcpu->run->immediate_exit = 1;
+	pthread_kill(runner, SIGUSR1);
+	return NULL;
+}
+
+// Lets it run for a while, in this thread.
+static void run_a_while(struct vcpu *vcpu)
+{
+	pthread_t thread;
+
+	runner = pthread_self();
+	if (pthread_create(&thread, NULL, kick_later, vcpu))
+		fail("pthread_create");
+	vcpu_try_run(vcpu);
+	pthread_join(thread, NULL);
+	vcpu->run->immediate_exit = 0;
 }
 
 int main(void)
@@ -46,9 +77,13 @@ int main(void)
 	print_state(&second, "after a run without SIPI");
 	vcpu_thread_start(&thread, &second);
 	vcpu_play(&first);
-	sleep_ms(1000);
+	sleep_ms(500);
 	vcpu_thread_stop(&thread);
 	vcpu_thread_join(&thread);
+	// The first saw what the second did just before its HLT, which may not have come yet.
+	catch_signal(SIGUSR1, NULL);
+	for (unsigned int i = 0; i < 20 && get_state(&second) == KVM_MP_STATE_RUNNABLE; i++)
+		run_a_while(&second);
 	print_state(&first, "at the end");
 	print_state(&second, "at the end");
 	return 0;

@@ -118,7 +118,7 @@ const char *errno_name(int error);
 int ioctl_checked(int fd, unsigned long request, void *argument, const char *name);
 #define IOCTL(fd, request, argument) ioctl_checked(fd, request, (void *)(argument), #request)
 
-// Opens /dev/kvm and creates a VM without memory.  The program is killed after 55 seconds.
+// Opens /dev/kvm and creates a VM without memory.  The program is killed after 170 seconds.
 void vm_create(struct vm *vm);
 // The same with memory at 0 to RAM_SIZE, without and with the in-kernel interrupt controllers.
 void vm_start(struct vm *vm);
@@ -218,7 +218,7 @@ void catch_signal(int number, void (*handler)(int number));
 
 // Lets other threads and the guest get on: sleeps, or waits for a while at most for a value.
 void sleep_ms(unsigned int ms);
-// Is `*value` at least `wanted` within ten seconds?
+// Is `*value` at least `wanted` within a minute?  (A loaded emulator is slow, not wrong.)
 bool wait_for(const volatile uint32_t *value, uint32_t wanted);
 
 // Runs a vcpu in a thread of its own with vcpu_play(), its lines kept until the thread is joined,
