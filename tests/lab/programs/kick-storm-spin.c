@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define KICKS 1000
+#define KICKS 400 // each stops a vcpu that spins, which takes its time
 
 GUEST(guest, 64,
       "1: incl DATA\n"
