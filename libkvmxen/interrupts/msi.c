@@ -220,5 +220,8 @@ long interrupts_signal_msi(struct vm *vm, const struct kvm_msi *msi)
 		message_refused("KVM_SIGNAL_MSI: unknown flags %#x", msi->flags);
 		return -EINVAL;
 	}
+	/* KVM's "nobody there", which comes out of the ioctl as an errno. */
+	if (atomic_load(&vm->vcpu_count) == 0)
+		return -EPERM;
 	return msi_send(vm, msi, false);
 }

@@ -105,7 +105,6 @@ static const struct capability table[] = {
 	CAP_ABSENT(EXCEPTION_PAYLOAD, "Xen's CPU record has no pending exception with a payload"),
 	CAP_ABSENT(X86_USER_SPACE_MSR, "Xen tells no device model of MSR accesses"),
 	CAP_ABSENT(X86_MSR_FILTER, "Xen tells no device model of MSR accesses"),
-	CAP(DEVICE_CTRL, 1),
 	CAP(VCPU_ATTRIBUTES, 1),
 	CAP(SYS_ATTRIBUTES, 1),
 	CAP(PMU_EVENT_FILTER, 1),

@@ -23,10 +23,21 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-static long unknown(const struct file *file, unsigned long request, const struct ioctl_row *row)
+static bool argument_readable(unsigned long request, const void *user)
+{
+	uint8_t argument[IOCTL_STRUCT_MAX];
+
+	return copy_in(argument, user, _IOC_SIZE(request)) == 0;
+}
+
+static long unknown(const struct file *file, unsigned long request, const struct ioctl_row *row,
+		    const void *argument)
 {
 	message_refused("%s (%#lx): %s", row ? row->name : "ioctl", request,
 			row ? row->reason : "unknown on this kind of descriptor");
+	/* KVM has read the argument by then. */
+	if (row && row->argument == ARGUMENT_STRUCT && !argument_readable(request, argument))
+		return -EFAULT;
 	if (row && row->refusal)
 		return -row->refusal;
 	return file->kind & (FD_VM | FD_DEVICE) ? -ENOTTY : -EINVAL;
@@ -39,6 +50,10 @@ static long with_struct(const struct ioctl_row *row, void *object, void *user)
 	size_t size = _IOC_SIZE(row->request);
 	long rc;
 
+	if (row->argument == ARGUMENT_OUT) {
+		rc = row->handler(object, argument);
+		return rc >= 0 && copy_out(user, argument, size) ? -EFAULT : rc;
+	}
 	/* Also when the request says "read": KVM_SET_IRQCHIP and KVM_SET_PIT do, and go in. */
 	if (copy_in(argument, user, size))
 		return -EFAULT;
@@ -53,6 +68,7 @@ static long call(const struct ioctl_row *row, void *object, void *argument)
 	switch (row->argument) {
 	case ARGUMENT_ZERO:
 		return argument ? -EINVAL : row->handler(object, NULL);
+	case ARGUMENT_OUT:
 	case ARGUMENT_STRUCT:
 		return with_struct(row, object, argument);
 	default:
@@ -93,7 +109,7 @@ static long dispatch(struct file *file, unsigned long request, void *argument)
 		return -EIO;
 	}
 	if (!row || !row->handler)
-		return unknown(file, request, row);
+		return unknown(file, request, row, argument);
 	if (file->kind == FD_VCPU)
 		return on_vcpu(row, file->object, argument);
 	return call(row, file->object, argument);

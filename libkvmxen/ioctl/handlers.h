@@ -94,7 +94,7 @@ long vm_losses(struct vm *vm, loss_report *report, void *context);
 
 /* machine/vm_misc.c */
 long vm_set_tss_addr(struct vm *vm, unsigned long address);
-long vm_set_identity_map_addr(struct vm *vm, const uint64_t *address);
+long vm_set_identity_map_addr(struct vm *vm, void *user);
 long vm_set_boot_cpu_id(struct vm *vm, unsigned long id);
 long vm_get_clock(struct vm *vm, struct kvm_clock_data *clock);
 long vm_set_clock(struct vm *vm, const struct kvm_clock_data *clock);

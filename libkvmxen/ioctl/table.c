@@ -135,7 +135,7 @@ WITH_STRUCT(vm, interrupts_ioeventfd, struct kvm_ioeventfd)
 WITH_STRUCT(vm, interrupts_register_coalesced, struct kvm_coalesced_mmio_zone)
 WITH_STRUCT(vm, interrupts_unregister_coalesced, struct kvm_coalesced_mmio_zone)
 WITH_VALUE(vm, vm_set_tss_addr)
-WITH_STRUCT(vm, vm_set_identity_map_addr, uint64_t)
+WITH_STRUCT(vm, vm_set_identity_map_addr, void)
 WITH_VALUE(vm, vm_set_boot_cpu_id)
 WITH_STRUCT(vm, vm_get_clock, struct kvm_clock_data)
 WITH_STRUCT(vm, vm_set_clock, struct kvm_clock_data)
@@ -206,6 +206,11 @@ WITH_STRUCT(vcpu, vcpu_set_mce, struct kvm_x86_mce)
 	{                                                                                          \
 		request, #request, fd, ARGUMENT_USER, NULL, reason, refusal                        \
 	}
+/* Refused when the argument has been read. */
+#define REFUSED_READ(request, fd, reason)                                                          \
+	{                                                                                          \
+		request, #request, fd, ARGUMENT_STRUCT, NULL, reason, 0                            \
+	}
 #define NO_MSR_EXITS  "Xen tells no device model of MSR accesses"
 #define NO_NESTED     "Xen has no state API for nested guests"
 #define NO_XEN_IN_XEN "a guest's Xen hypercalls go to the real Xen"
@@ -227,7 +232,7 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_EMULATED_CPUID, FD_SYSTEM, ARGUMENT_USER, call_system_get_emulated_cpuid),
 	ROW(KVM_GET_DEVICE_ATTR, FD_SYSTEM, ARGUMENT_STRUCT, call_system_get_attr),
 	ROW(KVM_HAS_DEVICE_ATTR, FD_SYSTEM, ARGUMENT_STRUCT, call_system_has_attr),
-	ROW(KVM_X86_GET_MCE_CAP_SUPPORTED, FD_SYSTEM, ARGUMENT_STRUCT, call_system_get_mce_cap),
+	ROW(KVM_X86_GET_MCE_CAP_SUPPORTED, FD_SYSTEM, ARGUMENT_OUT, call_system_get_mce_cap),
 
 	ROW(KVM_CHECK_EXTENSION, FD_VM, ARGUMENT_VALUE, call_check_extension),
 	ROW(KVM_CREATE_VCPU, FD_VM, ARGUMENT_VALUE, call_create_vcpu_fd),
@@ -235,14 +240,14 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_DIRTY_LOG, FD_VM, ARGUMENT_STRUCT, call_memory_get_dirty_log),
 	ROW(KVM_CLEAR_DIRTY_LOG, FD_VM, ARGUMENT_STRUCT, call_memory_clear_dirty_log),
 	ROW(KVM_SET_TSS_ADDR, FD_VM, ARGUMENT_VALUE, call_vm_set_tss_addr),
-	ROW(KVM_SET_IDENTITY_MAP_ADDR, FD_VM, ARGUMENT_STRUCT, call_vm_set_identity_map_addr),
+	ROW(KVM_SET_IDENTITY_MAP_ADDR, FD_VM, ARGUMENT_USER, call_vm_set_identity_map_addr),
 	ROW(KVM_SET_BOOT_CPU_ID, FD_VM, ARGUMENT_VALUE, call_vm_set_boot_cpu_id),
 	ROW(KVM_CREATE_IRQCHIP, FD_VM, ARGUMENT_IGNORED, call_interrupts_create_irqchip),
 	ROW(KVM_CREATE_PIT, FD_VM, ARGUMENT_IGNORED, call_interrupts_create_pit),
 	ROW(KVM_CREATE_PIT2, FD_VM, ARGUMENT_STRUCT, call_interrupts_create_pit2),
 	ROW(KVM_GET_IRQCHIP, FD_VM, ARGUMENT_STRUCT, call_interrupts_get_irqchip),
 	ROW(KVM_SET_IRQCHIP, FD_VM, ARGUMENT_STRUCT, call_interrupts_set_irqchip),
-	ROW(KVM_GET_PIT2, FD_VM, ARGUMENT_STRUCT, call_interrupts_get_pit2),
+	ROW(KVM_GET_PIT2, FD_VM, ARGUMENT_OUT, call_interrupts_get_pit2),
 	ROW(KVM_SET_PIT2, FD_VM, ARGUMENT_STRUCT, call_interrupts_set_pit2),
 	ROW(KVM_GET_PIT, FD_VM, ARGUMENT_STRUCT, call_interrupts_get_pit),
 	ROW(KVM_SET_PIT, FD_VM, ARGUMENT_STRUCT, call_interrupts_set_pit),
@@ -257,7 +262,7 @@ static const struct ioctl_row rows[] = {
 	    call_interrupts_register_coalesced),
 	ROW(KVM_UNREGISTER_COALESCED_MMIO, FD_VM, ARGUMENT_STRUCT,
 	    call_interrupts_unregister_coalesced),
-	ROW(KVM_GET_CLOCK, FD_VM, ARGUMENT_STRUCT, call_vm_get_clock),
+	ROW(KVM_GET_CLOCK, FD_VM, ARGUMENT_OUT, call_vm_get_clock),
 	ROW(KVM_SET_CLOCK, FD_VM, ARGUMENT_STRUCT, call_vm_set_clock),
 	ROW(KVM_ENABLE_CAP, FD_VM, ARGUMENT_STRUCT, call_vm_enable_cap),
 	ROW_BUT(KVM_SET_NR_MMU_PAGES, FD_VM, ARGUMENT_VALUE, call_vm_set_nr_mmu_pages,
@@ -273,11 +278,11 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_STATS_FD, FD_VM, ARGUMENT_IGNORED, call_vm_get_stats_fd),
 
 	ROW(KVM_RUN, FD_VCPU, ARGUMENT_ZERO, call_vcpu_run),
-	ROW(KVM_GET_REGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_regs),
+	ROW(KVM_GET_REGS, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_regs),
 	ROW(KVM_SET_REGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_regs),
-	ROW(KVM_GET_SREGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_sregs),
+	ROW(KVM_GET_SREGS, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_sregs),
 	ROW(KVM_SET_SREGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_sregs),
-	ROW(KVM_GET_SREGS2, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_sregs2),
+	ROW(KVM_GET_SREGS2, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_sregs2),
 	ROW(KVM_SET_SREGS2, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_sregs2),
 	ROW(KVM_TRANSLATE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_translate),
 	ROW(KVM_INTERRUPT, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_interrupt),
@@ -288,21 +293,21 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_SET_CPUID2, FD_VCPU, ARGUMENT_USER, call_vcpu_set_cpuid2),
 	ROW(KVM_GET_CPUID2, FD_VCPU, ARGUMENT_USER, call_vcpu_get_cpuid2),
 	ROW(KVM_SET_SIGNAL_MASK, FD_VCPU, ARGUMENT_USER, call_vcpu_set_signal_mask),
-	ROW(KVM_GET_FPU, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_fpu),
+	ROW(KVM_GET_FPU, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_fpu),
 	ROW(KVM_SET_FPU, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_fpu),
-	ROW(KVM_GET_LAPIC, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_lapic),
+	ROW(KVM_GET_LAPIC, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_lapic),
 	ROW(KVM_SET_LAPIC, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_lapic),
-	ROW(KVM_GET_VCPU_EVENTS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_events),
+	ROW(KVM_GET_VCPU_EVENTS, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_events),
 	ROW(KVM_SET_VCPU_EVENTS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_events),
-	ROW(KVM_GET_DEBUGREGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_debugregs),
+	ROW(KVM_GET_DEBUGREGS, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_debugregs),
 	ROW(KVM_SET_DEBUGREGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_debugregs),
-	ROW(KVM_GET_MP_STATE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_mp_state),
+	ROW(KVM_GET_MP_STATE, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_mp_state),
 	ROW(KVM_SET_MP_STATE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_mp_state),
-	ROW(KVM_GET_XSAVE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_xsave),
+	ROW(KVM_GET_XSAVE, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_xsave),
 	/* No component of Xen's guests lies beyond the 4 KiB of KVM_GET_XSAVE. */
 	ROW(KVM_GET_XSAVE2, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_xsave),
 	ROW(KVM_SET_XSAVE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_xsave),
-	ROW(KVM_GET_XCRS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_get_xcrs),
+	ROW(KVM_GET_XCRS, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_xcrs),
 	ROW(KVM_SET_XCRS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_xcrs),
 	ROW(KVM_GET_TSC_KHZ, FD_VCPU, ARGUMENT_IGNORED, call_vcpu_get_tsc_khz),
 	ROW(KVM_SET_TSC_KHZ, FD_VCPU, ARGUMENT_VALUE, call_vcpu_set_tsc_khz),
@@ -337,8 +342,8 @@ static const struct ioctl_row rows[] = {
 	/* As KVM refuses it when no ring was enabled. */
 	REFUSED(KVM_RESET_DIRTY_RINGS, FD_VM, EINVAL, "Xen has a dirty bitmap and no ring"),
 	ABSENT(KVM_MEMORY_ENCRYPT_OP, FD_VM, NO_ENCRYPTION),
-	ABSENT(KVM_MEMORY_ENCRYPT_REG_REGION, FD_VM, NO_ENCRYPTION),
-	ABSENT(KVM_MEMORY_ENCRYPT_UNREG_REGION, FD_VM, NO_ENCRYPTION),
+	REFUSED_READ(KVM_MEMORY_ENCRYPT_REG_REGION, FD_VM, NO_ENCRYPTION),
+	REFUSED_READ(KVM_MEMORY_ENCRYPT_UNREG_REGION, FD_VM, NO_ENCRYPTION),
 	ABSENT(KVM_SET_MEMORY_ATTRIBUTES, FD_VM,
 	       "Xen has no guest memory that is the guest's alone"),
 	ABSENT(KVM_CREATE_GUEST_MEMFD, FD_VM, "Xen has no guest memory that is the guest's alone"),

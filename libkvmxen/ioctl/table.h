@@ -18,6 +18,7 @@ enum argument {
 	ARGUMENT_VALUE, /* the argument is a number */
 	ARGUMENT_IGNORED,
 	ARGUMENT_STRUCT, /* a structure of the size in the request: copied in and out */
+	ARGUMENT_OUT,    /* as before, but only written: a bad pointer is found last */
 	ARGUMENT_USER,   /* a structure with a tail: the handler copies */
 };
 

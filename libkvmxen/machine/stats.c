@@ -112,10 +112,16 @@ static int file_make(const char *name, const struct item *items, size_t n, const
 	return fd;
 }
 
+/* KVM's is open for reading alone. */
 static long another(int fd)
 {
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	char path[32];
+	int copy;
 
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	copy = open(path, O_RDONLY | O_CLOEXEC);
+	if (copy < 0)
+		copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return copy < 0 ? -errno : copy;
 }
 

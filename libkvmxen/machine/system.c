@@ -146,6 +146,21 @@ bool system_has_xsave(void)
 	return false;
 }
 
+/* KVM promises to find uses for the padding here, and so refuses what is in it. */
+static long padding_is_zero(const char *entries, uint32_t n)
+{
+	struct kvm_cpuid_entry2 entry;
+	uint32_t i;
+
+	for (i = 0; i < n && i < MAX_CPUID_ENTRIES; i++) {
+		if (copy_in(&entry, entries + i * sizeof entry, sizeof entry))
+			return -EFAULT;
+		if (entry.padding[0] || entry.padding[1] || entry.padding[2])
+			return -EINVAL;
+	}
+	return 0;
+}
+
 /* Nothing is emulated that is not supported; but KVM always names these, with no feature in them.
  */
 long system_get_emulated_cpuid(void *user)
@@ -157,11 +172,15 @@ long system_get_emulated_cpuid(void *user)
 	};
 	const uint32_t n = sizeof entries / sizeof *entries;
 	struct kvm_cpuid2 head;
+	long rc;
 
 	if (copy_in(&head, user, sizeof head))
 		return -EFAULT;
 	if (head.nent < n)
 		return -E2BIG;
+	rc = padding_is_zero((char *)user + sizeof head, head.nent);
+	if (rc < 0)
+		return rc;
 	head.nent = n;
 	if (copy_out((char *)user + sizeof head, entries, sizeof entries) ||
 	    copy_out(user, &head, sizeof head))

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/tsc.h"
 #include "libkvmxen/message.h"
@@ -18,15 +19,19 @@ long vm_set_tss_addr(struct vm *vm, unsigned long address)
 	return 0;
 }
 
-long vm_set_identity_map_addr(struct vm *vm, const uint64_t *address)
+/* The order is KVM's: too late comes before a bad pointer. */
+long vm_set_identity_map_addr(struct vm *vm, void *user)
 {
+	uint64_t address;
 	long rc = 0;
 
 	pthread_mutex_lock(&vm->lock);
 	if (atomic_load(&vm->vcpu_count))
 		rc = -EINVAL;
+	else if (copy_in(&address, user, sizeof address))
+		rc = -EFAULT;
 	else
-		vm->identity_map_address = *address ? *address : IDENTITY_MAP_DEFAULT;
+		vm->identity_map_address = address ? address : IDENTITY_MAP_DEFAULT;
 	pthread_mutex_unlock(&vm->lock);
 	return rc;
 }

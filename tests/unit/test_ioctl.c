@@ -24,7 +24,7 @@ static void rows_are_reachable_and_fit(void)
 		CU_ASSERT_PTR_EQUAL(ioctl_row(rows[i].request, rows[i].fd), &rows[i]);
 		CU_ASSERT(rows[i].handler != NULL || rows[i].reason != NULL);
 		CU_ASSERT(rows[i].handler == NULL || rows[i].refusal == 0);
-		if (rows[i].argument == ARGUMENT_STRUCT)
+		if (rows[i].argument == ARGUMENT_STRUCT || rows[i].argument == ARGUMENT_OUT)
 			CU_ASSERT(_IOC_SIZE(rows[i].request) <= IOCTL_STRUCT_MAX);
 	}
 }
@@ -67,8 +67,8 @@ static void bad_pointers_fault(void)
 	for (i = 0; i < n; i++) {
 		int fd = rows[i].fd == FD_SYSTEM ? m.kvm : rows[i].fd == FD_VM ? m.vm : m.vcpu[0];
 
-		if (!rows[i].handler || rows[i].argument != ARGUMENT_STRUCT ||
-		    rows[i].fd == FD_DEVICE)
+		if (!rows[i].handler || rows[i].fd == FD_DEVICE ||
+		    (rows[i].argument != ARGUMENT_STRUCT && rows[i].argument != ARGUMENT_OUT))
 			continue;
 		CU_ASSERT_EQUAL(machine_ioctl(fd, rows[i].request, NULL), -EFAULT);
 		CU_ASSERT_EQUAL(machine_ioctl(fd, rows[i].request, (void *)16), -EFAULT);
