@@ -60,10 +60,12 @@ static void descriptors_have_kinds(void)
 /* Each row whose structure is copied by the dispatcher. */
 static void bad_pointers_fault(void)
 {
+	struct kvm_pit_config pit = {0};
 	size_t n, i;
 	const struct ioctl_row *rows = ioctl_rows(&n);
 
 	kvm_machine_new(&m, 1, true, NULL);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_CREATE_PIT2, &pit), 0);
 	for (i = 0; i < n; i++) {
 		int fd = rows[i].fd == FD_SYSTEM ? m.kvm : rows[i].fd == FD_VM ? m.vm : m.vcpu[0];
 
