@@ -13,6 +13,7 @@
 #include "libkvmxen/convert/convert.h"
 #include "libkvmxen/convert/fields.h"
 #include "libkvmxen/convert/loss.h"
+#include "libkvmxen/convert/refusal.h"
 #include "tests/unit/unit_machine.h"
 
 void register_loss_suite(void);
@@ -358,6 +359,54 @@ static void a_pending_nmi_is_sent(void)
 	kvm_machine_free(&m);
 }
 
+/* A host whose guests have little: 36 address bits, PSE, PAE, PGE, long mode, x87 and SSE. */
+static void refusals_name_the_field(void)
+{
+	static const struct control_cpuid host[] = {
+		{.leaf = 1, .subleaf = CONTROL_CPUID_NO_SUBLEAF, .edx = 1 << 3 | 1 << 6 | 1 << 13},
+		{.leaf = 0xd, .subleaf = 0, .eax = 3},
+		{.leaf = 0x80000001, .subleaf = CONTROL_CPUID_NO_SUBLEAF, .edx = 1 << 29},
+	};
+	static const struct {
+		const char *field; /* NULL: taken */
+		uint64_t cr0, cr3, cr4, efer, bits;
+	} cases[] = {
+		{NULL, 0x10, 0, 0, 0, 0},
+		{NULL, 0x80000011, 0xffffff000, 0xb0, 0x500, 0},
+		{NULL, 0x11, 0, 0x100, 0x100, 0},
+		{"cr0", 0x80000010, 0, 0, 0, 0x80000000},
+		{"cr3", 0x80000011, 1ull << 36, 0x20, 0x500, 1ull << 36},
+		{"cr4", 0x11, 0, 0x20 | 1 << 20, 0, 1 << 20},
+		{"efer", 0x11, 0, 0, 0x500, 0x400},
+		{"efer", 0x80000011, 0, 0x20, 0x400, 0x400},
+		{"efer", 0x11, 0, 0, 0x800, 0x800},
+	};
+	struct hvm_hw_cpu_xsave area = {.xcr0 = 3, .xcr0_accum = 3};
+	struct refusal refusal;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct hvm_hw_cpu cpu = {.cr0 = cases[i].cr0,
+					 .cr3 = cases[i].cr3,
+					 .cr4 = cases[i].cr4,
+					 .msr_efer = cases[i].efer};
+		bool refused = cpu_record_refused(&cpu, host, 3, &refusal);
+
+		CU_ASSERT_EQUAL(refused, cases[i].field != NULL);
+		if (!refused || !cases[i].field)
+			continue;
+		CU_ASSERT_STRING_EQUAL(refusal.field, cases[i].field);
+		CU_ASSERT_EQUAL(refusal.bits, cases[i].bits);
+	}
+	CU_ASSERT_FALSE(xsave_record_refused(&area, sizeof area, host, 3, &refusal));
+	area.xcr0_accum = 7;
+	CU_ASSERT(xsave_record_refused(&area, sizeof area, host, 3, &refusal));
+	CU_ASSERT_STRING_EQUAL(refusal.field, "xstate_bv");
+	area.xcr0 = 7;
+	CU_ASSERT(xsave_record_refused(&area, sizeof area, host, 3, &refusal));
+	CU_ASSERT_STRING_EQUAL(refusal.field, "xcr0");
+	CU_ASSERT_EQUAL(refusal.bits, 4);
+}
+
 /* A state that KVM takes and Xen would not: refused before anything is changed, and put right by
  * another SET. */
 static void what_xen_would_refuse_changes_nothing(void)
@@ -400,6 +449,7 @@ void register_loss_suite(void)
 		{"the report is complete", the_report_is_complete},
 		{"programs are told", programs_are_told},
 		{"a pending NMI is sent", a_pending_nmi_is_sent},
+		{"refusals name the field", refusals_name_the_field},
 		{"what Xen would refuse changes nothing", what_xen_would_refuse_changes_nothing},
 		CU_TEST_INFO_NULL,
 	};

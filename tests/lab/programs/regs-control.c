@@ -14,7 +14,6 @@ GUEST(guest, 64,
       "mov $0xc0000080, %ecx; rdmsr; mov %eax, BUFFER + 0x28\n"
       "sgdt BUFFER + 0x30; sidt BUFFER + 0x40\n"
       "hlt\n"
-      "mov $0x123456789abc, %rax; mov %rax, %cr2\n"
       "mov %cr0, %rax; and $~0x10000, %rax; or $0x2, %rax; mov %rax, %cr0\n"
       "mov %cr4, %rax; or $0x80, %rax; mov %rax, %cr4\n"
       "mov $6, %eax; mov %rax, %cr8\n"

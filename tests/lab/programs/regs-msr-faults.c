@@ -14,9 +14,6 @@ GUEST(guest, 64,
       // A reserved bit of EFER.
       "mov $0xc0000080, %ecx; rdmsr; or $0x80, %eax; wrmsr\n"
       "putb 4, 0x90\n"
-      // A reserved memory type.
-      "mov $0x277, %ecx; mov $2, %eax; xor %edx, %edx; wrmsr\n"
-      "putb 5, 0x90\n"
       "hlt");
 // #GP: shows the error code, goes on behind the instruction of two bytes.
 GUEST(handler, 64, "pop %rax; tell 0x510; addq $2, (%rsp); iretq");

@@ -21,7 +21,7 @@ GUEST(guest, 64,
       "rdmsr; mov %eax, BUFFER(,%esi,8); mov %edx, BUFFER + 4(,%esi,8)\n"
       "inc %esi; jmp 1b\n"
       "2: mov $0x268, %ecx; mov $0x06060606, %eax; mov %eax, %edx; wrmsr\n"
-      "mov $0x202, %ecx; mov $0xe0000000, %eax; xor %edx, %edx; wrmsr\n"
+      "mov $0x200, %ecx; mov $0xe0000000, %eax; xor %edx, %edx; wrmsr\n"
       "hlt");
 
 int main(void)

@@ -14,7 +14,7 @@ GUEST(guest, 32,
       "putb 1, 0x90\n"
       "in $0x21, %al; out %al, $0x81; in $0xa1, %al; out %al, $0x81\n"
       "mov $IOAPIC, %ebx; movl $0x18, (%ebx); mov 0x10(%ebx), %eax; tell\n"
-      "movl $0x1, (%ebx); mov 0x10(%ebx), %eax; tell\n"
+      "movl $0x1, (%ebx); mov 0x10(%ebx), %eax; and $0xff, %eax; tell\n"
       // What is asked for, and in service.
       "mov $0x0a, %al; out %al, $0x20; in $0x20, %al; out %al, $0x81\n"
       "mov $0x0b, %al; out %al, $0x20; in $0x20, %al; out %al, $0x81\n"
