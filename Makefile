@@ -76,6 +76,7 @@ install: all
 	install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 
 -include tests/unit/unit.mk tests/lab/xen/ops.mk tests/lab/programs/programs.mk tests/conformance/conformance.mk
+-include tests/bench/bench.mk
 
 # What the build and the tests need beyond a compiler; the lab installs what it needs itself.
 DEPS := gcc make pkg-config libxen-dev libcunit1-dev libjson-c-dev libseccomp-dev libc6-dev linux-libc-dev
@@ -140,6 +141,7 @@ help:
 	@echo 'make selftests  the Linux KVM selftests on real KVM and under kvmxen'
 	@echo 'make fuzz       random calls of the API, under sanitizers'
 	@echo 'make docs       the pages of docs/ that are made from the code; check-docs compares'
+	@echo 'make bench      measures, and writes docs/performance.md'
 	@echo 'make install    DESTDIR, PREFIX, LIBDIR'
 	@echo 'make format | check-format | check-headers | clean'
 

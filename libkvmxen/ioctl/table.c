@@ -10,6 +10,7 @@
 #include "libkvmxen/ioctl/create.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/ioctl/newer.h"
+#include "libkvmxen/machine/wait.h"
 
 /* Handlers have the types of their objects and arguments; the table has one type for all. */
 #define WITH_STRUCT(object_type, handler, struct_type)                                             \
@@ -47,6 +48,8 @@ static long call_mmap_size(void *object, void *argument)
 
 static long call_check_extension(void *object, void *argument)
 {
+	if ((unsigned long)argument == KVM_CAP_IMMEDIATE_EXIT)
+		wait_expect_immediate_exit();
 	return capability_value((unsigned long)argument);
 }
 
@@ -220,6 +223,8 @@ WITH_STRUCT(vcpu, vcpu_set_mce, struct kvm_x86_mce)
 #define OTHER_ARCH    "another architecture's"
 
 static const struct ioctl_row rows[] = {
+	/* First, since it is looked for most. */
+	ROW(KVM_RUN, FD_VCPU, ARGUMENT_ZERO, call_vcpu_run),
 	ROW(KVM_GET_API_VERSION, FD_SYSTEM, ARGUMENT_ZERO, call_api_version),
 	ROW(KVM_CREATE_VM, FD_SYSTEM, ARGUMENT_VALUE, call_create_vm_fd),
 	ROW(KVM_GET_MSR_INDEX_LIST, FD_SYSTEM, ARGUMENT_USER, call_system_get_msr_index_list),
@@ -277,7 +282,6 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_SET_PMU_EVENT_FILTER, FD_VM, ARGUMENT_USER, call_vm_set_pmu_event_filter),
 	ROW(KVM_GET_STATS_FD, FD_VM, ARGUMENT_IGNORED, call_vm_get_stats_fd),
 
-	ROW(KVM_RUN, FD_VCPU, ARGUMENT_ZERO, call_vcpu_run),
 	ROW(KVM_GET_REGS, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_regs),
 	ROW(KVM_SET_REGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_regs),
 	ROW(KVM_GET_SREGS, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_sregs),

@@ -158,6 +158,7 @@ static void unbind_vcpus(struct vm *vm)
 		ops->evtchn_close(vcpu->evtchn);
 		vcpu->evtchn = NULL;
 		vcpu->port = 0;
+		vcpu->masked_port = 0;
 		vcpu->slot = NULL;
 	}
 }

@@ -2,15 +2,11 @@
  * run: KVM_RUN.
  *
  * The order is KVM's: what the last exit left is completed first, then immediate_exit is looked at,
- * then the guest runs until an exit or a signal. Signals are blocked all the while but in the one
- * wait, which takes the VMM's mask atomically, so none can be lost between a look and a wait.
+ * then the guest runs until an exit or a signal. machine/wait.h says how no signal is lost.
  */
 #include <errno.h>
-#include <poll.h>
+#include <stdint.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <xen/sched.h>
 
@@ -19,6 +15,7 @@
 #include "libkvmxen/machine/exit.h"
 #include "libkvmxen/machine/load.h"
 #include "libkvmxen/machine/shutdown.h"
+#include "libkvmxen/machine/wait.h"
 #include "libkvmxen/machine/world.h"
 #include "libkvmxen/message.h"
 
@@ -31,9 +28,8 @@
 
 struct run {
 	struct vcpu *vcpu;
-	sigset_t mask; /* the VMM's own, put back at the end */
-	bool stop;     /* a signal or immediate_exit wants KVM_RUN to end */
-	int idle_ms;
+	struct wait wait;
+	unsigned idle_ms;
 };
 
 static long finish(struct vcpu *vcpu, enum vcpu_phase phase, long rc)
@@ -190,7 +186,7 @@ static long work_on_request(struct run *r)
 
 	if (exit_next(vcpu) == EXIT_SHOWN)
 		return 1;
-	if (r->stop) {
+	if (r->wait.stop) {
 		/* The instruction is completed, and the next one must not begin. */
 		rc = world_arm(vcpu->vm);
 		if (rc < 0)
@@ -199,6 +195,7 @@ static long work_on_request(struct run *r)
 	vcpu->phase = VCPU_RUNNING;
 	do {
 		if (atomic_load(&vcpu->io_cancelled)) {
+			wait_block(&r->wait, vcpu);
 			rc = make_up(vcpu);
 			if (rc < 0)
 				return rc;
@@ -230,10 +227,11 @@ static int take_request(struct run *r, long *rc)
 	}
 	if (vcpu->io.type == IOREQ_TYPE_INVALIDATE) {
 		if (atomic_exchange(&vcpu->tripled, false)) {
+			wait_block(&r->wait, vcpu);
 			*rc = finish_shutdown(vcpu);
 			return 1;
 		}
-		if (r->stop) {
+		if (r->wait.stop) {
 			*rc = finish_interrupted(vcpu, VCPU_PARKED);
 			return 1;
 		}
@@ -299,6 +297,7 @@ static int look_idle(struct run *r, long *rc)
 	struct domain_info info;
 	struct vcpu_info_bits bits;
 
+	wait_block(&r->wait, vcpu);
 	r->idle_ms = r->idle_ms * 2 > IDLE_LAST_MS ? IDLE_LAST_MS : r->idle_ms * 2;
 	if (world_slot_state(vcpu) == STATE_IOREQ_READY)
 		return 0;
@@ -338,62 +337,12 @@ static int look_idle(struct run *r, long *rc)
 	return 1;
 }
 
-/* Takes the pending event, so that the next one makes the fd readable again. */
-static void drain_events(struct vcpu *vcpu)
-{
-	const struct device_ops *ops = vcpu->vm->xen.dev->ops;
-	int port;
-
-	while ((port = ops->evtchn_take(vcpu->evtchn)) >= 0)
-		ops->evtchn_unmask(vcpu->evtchn, port);
-}
-
-/* With KVM_SET_SIGNAL_MASK a signal ends KVM_RUN and stays pending: KVM puts the VMM's own mask
- * back before the signal could be delivered. A signalfd sees it without taking it. */
-static int open_signalfd(const struct vcpu *vcpu)
-{
-	sigset_t wanted;
-	int i;
-
-	sigfillset(&wanted);
-	for (i = 1; i < NSIG; i++)
-		if (sigismember(&vcpu->sigmask, i) == 1)
-			sigdelset(&wanted, i);
-	return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* Waits for the slot, a signal, or the idle time. */
-static void wait_event(struct run *r, int sigfd)
-{
-	struct vcpu *vcpu = r->vcpu;
-	struct pollfd fds[2] = {
-		{.fd = vcpu->vm->xen.dev->ops->evtchn_fd(vcpu->evtchn), .events = POLLIN},
-		{.fd = sigfd, .events = POLLIN},
-	};
-	struct timespec limit = {
-		.tv_sec = r->idle_ms / 1000,
-		.tv_nsec = r->idle_ms % 1000 * 1000000l,
-	};
-	int n = ppoll(fds, sigfd < 0 ? 1 : 2, &limit, sigfd < 0 ? &r->mask : NULL);
-
-	if (n < 0 && errno == EINTR)
-		r->stop = true;
-	if (n > 0 && (fds[0].revents & POLLIN))
-		drain_events(vcpu);
-	if (n > 0 && (fds[1].revents & POLLIN))
-		r->stop = true;
-	if (vcpu->run->immediate_exit)
-		r->stop = true;
-	if (n == 0)
-		r->idle_ms = -r->idle_ms; /* tells the loop to look */
-}
-
-static int idle_first(const struct vcpu *vcpu)
+static unsigned idle_first(const struct vcpu *vcpu)
 {
 	return vcpu->vm->interrupts.irqchip ? IDLE_FIRST_MS : IDLE_FIRST_NO_IRQCHIP;
 }
 
-static long loop(struct run *r, int sigfd)
+static long loop(struct run *r)
 {
 	struct vcpu *vcpu = r->vcpu;
 	long rc;
@@ -406,7 +355,8 @@ static long loop(struct run *r, int sigfd)
 			r->idle_ms = idle_first(vcpu);
 			continue;
 		}
-		if (r->stop) {
+		if (r->wait.stop) {
+			wait_block(&r->wait, vcpu);
 			rc = world_park(vcpu);
 			if (rc < 0)
 				return rc;
@@ -415,12 +365,8 @@ static long loop(struct run *r, int sigfd)
 			continue;
 		}
 		/* Work that came while the guest runs (the worker flushes for slots). */
-		wait_event(r, sigfd);
-		if (r->idle_ms < 0) {
-			r->idle_ms = -r->idle_ms;
-			if (look_idle(r, &rc))
-				return rc;
-		}
+		if (wait_event(&r->wait, vcpu, r->idle_ms) && look_idle(r, &rc))
+			return rc;
 	}
 }
 
@@ -436,7 +382,7 @@ static int resume(struct run *r, long *rc)
 			*rc = finish(vcpu, VCPU_EXIT, 0);
 			return 1;
 		}
-	} else if (r->stop) {
+	} else if (r->wait.stop) {
 		*rc = finish_interrupted(vcpu, vcpu->phase);
 		return 1;
 	}
@@ -460,11 +406,12 @@ static long leave_halt(struct vcpu *vcpu)
 static long run_guest(struct run *r)
 {
 	struct vcpu *vcpu = r->vcpu;
-	int sigfd = -1;
 	long rc = 0;
 
 	if (resume(r, &rc))
 		return rc;
+	if (!vcpu->slot || vcpu->halted || needs_flush(vcpu))
+		wait_block(&r->wait, vcpu);
 	if (!vcpu->slot) {
 		rc = materialise(vcpu);
 		if (rc < 0)
@@ -497,27 +444,7 @@ static long run_guest(struct run *r)
 		vcpu->state.known = 0;
 		vcpu->phase = VCPU_RUNNING;
 	}
-	if (vcpu->has_sigmask)
-		sigfd = open_signalfd(vcpu);
-	rc = loop(r, sigfd);
-	if (sigfd >= 0)
-		close(sigfd);
-	return rc;
-}
-
-/* Faults of our own must stay deliverable. */
-static void block_signals(sigset_t *old)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGTRAP);
-	sigdelset(&all, SIGSYS);
-	pthread_sigmask(SIG_SETMASK, &all, old);
+	return loop(r);
 }
 
 /* With an in-kernel irqchip KVM always says "ready"; the rest mirrors the LAPIC. */
@@ -539,8 +466,10 @@ long vcpu_run(struct vcpu *vcpu)
 
 	if (atomic_load_explicit(&vcpu->vm->phase, memory_order_relaxed) == VM_GONE)
 		return -EIO;
-	block_signals(&r.mask);
-	r.stop = immediate = vcpu->run->immediate_exit;
+	wait_begin(&r.wait, vcpu);
+	immediate = r.wait.stop;
+	if (vcpu->run->kvm_valid_regs || vcpu->run->kvm_dirty_regs)
+		wait_block(&r.wait, vcpu);
 	atomic_store(&vcpu->in_run, true);
 	rc = vcpu_sync_in(vcpu);
 	if (rc == 0)
@@ -552,6 +481,6 @@ long vcpu_run(struct vcpu *vcpu)
 	fill_run(vcpu);
 	if (vcpu->run->kvm_valid_regs)
 		vcpu_sync_out(vcpu);
-	pthread_sigmask(SIG_SETMASK, &r.mask, NULL);
+	wait_end(&r.wait);
 	return rc;
 }

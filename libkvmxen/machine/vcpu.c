@@ -74,6 +74,7 @@ struct vcpu *vcpu_create(struct vm *vm, unsigned long id)
 	if (!vcpu)
 		goto failed;
 	vcpu->memfd = -1;
+	vcpu->sigfd = -1;
 	vcpu_stats_init(vcpu);
 	rc = make_pages(vcpu);
 	if (rc < 0)
@@ -120,6 +121,8 @@ void vcpu_free(struct vcpu *vcpu)
 	munmap(vcpu->run, VCPU_MMAP_SIZE);
 	if (vcpu->memfd >= 0)
 		close(vcpu->memfd);
+	if (vcpu->sigfd >= 0)
+		close(vcpu->sigfd);
 	vcpu_stats_free(vcpu);
 	pthread_mutex_destroy(&vcpu->mutex);
 	free(vcpu->cpuid);

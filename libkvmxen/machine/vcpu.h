@@ -59,8 +59,17 @@ struct vcpu {
 	struct ioreq *slot;
 	struct event_channels *evtchn;
 	uint32_t port;
+	uint32_t
+		masked_port; /* port, when an event of it was taken and it was not unmasked since */
+	struct {
+		uint64_t cost;     /* TSC ticks of a notification */
+		uint64_t window;   /* ticks to watch before sleeping */
+		uint64_t answered; /* when the last answer was given; 0: no use any more */
+		bool fresh;        /* not watched for since then */
+	} poll;                    /* machine/wait.c */
 	bool has_sigmask;
 	sigset_t sigmask;  /* KVM_SET_SIGNAL_MASK */
+	int sigfd;         /* of the mask; -1: none yet */
 	struct ioreq io;   /* the copy of the request that is being worked on */
 	uint32_t io_done;  /* elements of it already completed */
 	uint32_t io_shown; /* elements in the exit shown to the VMM; 0: none shown */

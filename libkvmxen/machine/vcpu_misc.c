@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <unistd.h>
 #include <string.h>
 
 #include "libkvmxen/ioctl/copy.h"
@@ -18,6 +19,14 @@
 #define VECTOR_MC          18
 #define MCE_BANK_REGISTERS 4
 
+static void forget_signal_mask(struct vcpu *vcpu)
+{
+	if (vcpu->sigfd >= 0)
+		close(vcpu->sigfd);
+	vcpu->sigfd = -1;
+	vcpu->has_sigmask = false;
+}
+
 long vcpu_set_signal_mask(struct vcpu *vcpu, void *user)
 {
 	struct kvm_signal_mask head;
@@ -25,7 +34,7 @@ long vcpu_set_signal_mask(struct vcpu *vcpu, void *user)
 	int i;
 
 	if (!user) {
-		vcpu->has_sigmask = false;
+		forget_signal_mask(vcpu);
 		return 0;
 	}
 	if (copy_in(&head, user, sizeof head))
@@ -34,6 +43,7 @@ long vcpu_set_signal_mask(struct vcpu *vcpu, void *user)
 		return -EINVAL;
 	if (copy_in(&bits, (char *)user + sizeof head, sizeof bits))
 		return -EFAULT;
+	forget_signal_mask(vcpu);
 	sigemptyset(&vcpu->sigmask);
 	for (i = 1; i < NSIG; i++)
 		if (bits >> (i - 1) & 1)

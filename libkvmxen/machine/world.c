@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "libkvmxen/machine/wait.h"
 #include "libkvmxen/message.h"
 
 /* How long a vcpu may take to reach a stop before we say that something is wrong. The emulated lab
@@ -124,6 +125,7 @@ int world_park(struct vcpu *vcpu)
 bool world_answer(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
+	uint64_t began;
 
 	/* Either the stopper sees `answering` and waits for us, or we see `stop` and wait for it:
 	 * both sides store first and look afterwards, in one total order. */
@@ -139,8 +141,10 @@ bool world_answer(struct vcpu *vcpu)
 		return false;
 	}
 	atomic_thread_fence(memory_order_release);
+	began = __rdtsc();
 	vcpu->slot->state = STATE_IORESP_READY;
 	vm->xen.dev->ops->evtchn_notify(vcpu->evtchn, vcpu->port);
+	wait_answered(vcpu, began);
 	atomic_store_explicit(&vcpu->answering, false, memory_order_release);
 	return true;
 }

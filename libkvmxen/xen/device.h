@@ -118,6 +118,12 @@ struct device_ops {
 	/* Takes one pending port (masking it), or -EAGAIN: never blocks. */
 	int (*evtchn_take)(struct event_channels *evtchn);
 	int (*evtchn_unmask)(struct event_channels *evtchn, uint32_t local);
+	/* unmask (a taken port, 0: none), wait and take, in one system call; NULL, or -EOPNOTSUPP:
+	 * not to be had here. gate: as libkvmxen/gate.h's. The port; -EAGAIN: the time is over;
+	 * -EINTR: a signal's handler has run; -ECANCELED: the gate is set; -EDEADLK: nothing was
+	 * done, signals must be blocked instead. The port is unmasked after all but the last. */
+	int (*evtchn_wait)(struct event_channels *evtchn, uint32_t unmask,
+			   const volatile uint8_t *gate, unsigned timeout_ms);
 
 	void (*close)(struct device *dev);
 };

@@ -1,17 +1,21 @@
-/* A set of event channels: one /dev/xen/evtchn, read without blocking. */
+/* A set of event channels: one /dev/xen/evtchn, read without blocking, and a ring to wait with. */
 #include "libkvmxen/xen/privcmd.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <xenevtchn.h>
 
 #include "libkvmxen/xen/direct_private.h"
+#include "libkvmxen/xen/evtchn_ring.h"
 
 struct event_channels {
 	xenevtchn_handle *handle;
+	struct evtchn_ring *ring; /* made by the first wait that wants it */
+	bool no_ring;
 };
 
 int evtchn_open(int fd, struct event_channels **out)
@@ -48,6 +52,7 @@ void evtchn_close(struct event_channels *evtchn)
 {
 	if (!evtchn)
 		return;
+	evtchn_ring_close(evtchn->ring);
 	xenevtchn_close(evtchn->handle);
 	free(evtchn);
 }
@@ -80,4 +85,27 @@ int evtchn_take(struct event_channels *evtchn)
 int evtchn_unmask(struct event_channels *evtchn, uint32_t local)
 {
 	return direct_result(xenevtchn_unmask(evtchn->handle, local));
+}
+
+int evtchn_wait(struct event_channels *evtchn, uint32_t unmask, const volatile uint8_t *gate,
+		unsigned timeout_ms)
+{
+	int rc;
+
+	if (!evtchn->ring && !evtchn->no_ring) {
+		const char *wanted = getenv("KVMXEN_RING");
+
+		if (!wanted || strcmp(wanted, "0"))
+			evtchn->ring = evtchn_ring_open(xenevtchn_fd(evtchn->handle));
+		evtchn->no_ring = !evtchn->ring;
+	}
+	if (!evtchn->ring)
+		return -EOPNOTSUPP;
+	rc = evtchn_ring_wait(evtchn->ring, unmask, gate, timeout_ms);
+	if (rc == -EIO) {
+		evtchn_ring_close(evtchn->ring);
+		evtchn->ring = NULL;
+		evtchn->no_ring = true;
+	}
+	return rc;
 }

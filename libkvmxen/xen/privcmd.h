@@ -68,7 +68,7 @@ int privcmd_msi_inject(struct device *dev, uint16_t domid, uint64_t address, uin
 	.pci_link_route = privcmd_pci_link_route, .msi_inject = privcmd_msi_inject,                \
 	.evtchn_close = evtchn_close, .evtchn_fd = evtchn_fd, .evtchn_bind = evtchn_bind,          \
 	.evtchn_unbind = evtchn_unbind, .evtchn_notify = evtchn_notify,                            \
-	.evtchn_take = evtchn_take, .evtchn_unmask = evtchn_unmask
+	.evtchn_take = evtchn_take, .evtchn_unmask = evtchn_unmask, .evtchn_wait = evtchn_wait
 
 /* --- event channels: evtchn.c --- */
 
@@ -82,5 +82,7 @@ int evtchn_unbind(struct event_channels *evtchn, uint32_t local);
 int evtchn_notify(struct event_channels *evtchn, uint32_t local);
 int evtchn_take(struct event_channels *evtchn);
 int evtchn_unmask(struct event_channels *evtchn, uint32_t local);
+int evtchn_wait(struct event_channels *evtchn, uint32_t unmask, const volatile uint8_t *gate,
+		unsigned timeout_ms);
 
 #endif

@@ -50,6 +50,8 @@ int main(void)
 	unsigned int wrong = 0;
 
 	vm_boot(&vm, &vcpu, 64, guest);
+	// As a VMM does whose handlers set immediate_exit.
+	IOCTL(vm.kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT);
 	run = vcpu.run;
 	runner = pthread_self();
 	catch_signal(SIGUSR1, on_kick);
