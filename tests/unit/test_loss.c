@@ -141,7 +141,7 @@ static void a_loss_is_named_with_its_value(void)
 	do {                                                                                       \
 		vcpu_state_reset(&state, 0, true, true);                                           \
 		statement;                                                                         \
-		CU_ASSERT_EQUAL(losses(&state, &seen), 1);                                         \
+		CU_ASSERT_EQUAL_FATAL(losses(&state, &seen), 1);                                   \
 		CU_ASSERT(names(&seen, structure, field));                                         \
 		CU_ASSERT_EQUAL(seen.last.value, (uint64_t)(value_));                              \
 		CU_ASSERT_EQUAL(seen.last.becomes, (uint64_t)(becomes_));                          \
