@@ -47,7 +47,7 @@ long vcpu_set_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events);
 long vcpu_get_mp_state(struct vcpu *vcpu, struct kvm_mp_state *mp_state);
 long vcpu_set_mp_state(struct vcpu *vcpu, const struct kvm_mp_state *mp_state);
 long vcpu_get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *lapic);
-long vcpu_set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *lapic);
+long vcpu_set_lapic(struct vcpu *vcpu, void *user);
 long vcpu_get_msrs(struct vcpu *vcpu, void *user);
 long vcpu_set_msrs(struct vcpu *vcpu, void *user);
 
@@ -63,7 +63,7 @@ long vcpu_nmi(struct vcpu *vcpu);
 long vcpu_translate(struct vcpu *vcpu, struct kvm_translation *translation);
 long vcpu_get_tsc_khz(struct vcpu *vcpu);
 long vcpu_set_tsc_khz(struct vcpu *vcpu, unsigned long khz);
-long vcpu_set_vapic_addr(struct vcpu *vcpu, const struct kvm_vapic_addr *addr);
+long vcpu_set_vapic_addr(struct vcpu *vcpu, void *user);
 long vcpu_tpr_access_reporting(struct vcpu *vcpu, struct kvm_tpr_access_ctl *ctl);
 long vcpu_setup_mce(struct vcpu *vcpu, const uint64_t *mcg_cap);
 long vcpu_set_mce(struct vcpu *vcpu, const struct kvm_x86_mce *mce);

@@ -106,7 +106,7 @@ static long call_set_user_region2(void *object, void *argument)
 WITH_VALUE(vm, create_vcpu_fd)
 WITH_STRUCT(vm, create_device_fd, struct kvm_create_device)
 WITH_STRUCT(vfio, vfio_set_attr, struct kvm_device_attr)
-WITH_STRUCT(vfio, vfio_get_attr, struct kvm_device_attr)
+WITH_NOTHING(vfio, vfio_get_attr)
 WITH_STRUCT(vfio, vfio_has_attr, struct kvm_device_attr)
 OF_SYSTEM(system_has_attr)
 OF_SYSTEM(system_get_attr)
@@ -170,7 +170,7 @@ WITH_STRUCT(vcpu, vcpu_set_events, struct kvm_vcpu_events)
 WITH_STRUCT(vcpu, vcpu_get_mp_state, struct kvm_mp_state)
 WITH_STRUCT(vcpu, vcpu_set_mp_state, struct kvm_mp_state)
 WITH_STRUCT(vcpu, vcpu_get_lapic, struct kvm_lapic_state)
-WITH_STRUCT(vcpu, vcpu_set_lapic, struct kvm_lapic_state)
+WITH_STRUCT(vcpu, vcpu_set_lapic, void)
 WITH_STRUCT(vcpu, vcpu_get_msrs, void)
 WITH_STRUCT(vcpu, vcpu_set_msrs, void)
 WITH_STRUCT(vcpu, vcpu_set_cpuid, void)
@@ -182,7 +182,7 @@ WITH_NOTHING(vcpu, vcpu_nmi)
 WITH_STRUCT(vcpu, vcpu_translate, struct kvm_translation)
 WITH_NOTHING(vcpu, vcpu_get_tsc_khz)
 WITH_VALUE(vcpu, vcpu_set_tsc_khz)
-WITH_STRUCT(vcpu, vcpu_set_vapic_addr, struct kvm_vapic_addr)
+WITH_STRUCT(vcpu, vcpu_set_vapic_addr, void)
 WITH_STRUCT(vcpu, vcpu_tpr_access_reporting, struct kvm_tpr_access_ctl)
 WITH_STRUCT(vcpu, vcpu_has_attr, struct kvm_device_attr)
 WITH_STRUCT(vcpu, vcpu_get_attr, struct kvm_device_attr)
@@ -300,7 +300,7 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_FPU, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_fpu),
 	ROW(KVM_SET_FPU, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_fpu),
 	ROW(KVM_GET_LAPIC, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_lapic),
-	ROW(KVM_SET_LAPIC, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_lapic),
+	ROW(KVM_SET_LAPIC, FD_VCPU, ARGUMENT_USER, call_vcpu_set_lapic),
 	ROW(KVM_GET_VCPU_EVENTS, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_events),
 	ROW(KVM_SET_VCPU_EVENTS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_events),
 	ROW(KVM_GET_DEBUGREGS, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_debugregs),
@@ -315,7 +315,7 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_SET_XCRS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_xcrs),
 	ROW(KVM_GET_TSC_KHZ, FD_VCPU, ARGUMENT_IGNORED, call_vcpu_get_tsc_khz),
 	ROW(KVM_SET_TSC_KHZ, FD_VCPU, ARGUMENT_VALUE, call_vcpu_set_tsc_khz),
-	ROW(KVM_SET_VAPIC_ADDR, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_vapic_addr),
+	ROW(KVM_SET_VAPIC_ADDR, FD_VCPU, ARGUMENT_USER, call_vcpu_set_vapic_addr),
 	ROW(KVM_TPR_ACCESS_REPORTING, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_tpr_access_reporting),
 	ROW(KVM_X86_SETUP_MCE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_setup_mce),
 	ROW_BUT(KVM_X86_SET_MCE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_mce,
@@ -326,11 +326,12 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_STATS_FD, FD_VCPU, ARGUMENT_IGNORED, call_vcpu_get_stats_fd),
 
 	ROW(KVM_SET_DEVICE_ATTR, FD_DEVICE, ARGUMENT_STRUCT, call_vfio_set_attr),
-	ROW(KVM_GET_DEVICE_ATTR, FD_DEVICE, ARGUMENT_STRUCT, call_vfio_get_attr),
+	ROW(KVM_GET_DEVICE_ATTR, FD_DEVICE, ARGUMENT_IGNORED, call_vfio_get_attr),
 	ROW(KVM_HAS_DEVICE_ATTR, FD_DEVICE, ARGUMENT_STRUCT, call_vfio_has_attr),
 
 	ABSENT(KVM_SET_GUEST_DEBUG, FD_VCPU, "not done yet"),
 	REFUSED(KVM_SMI, FD_VCPU, ENOTTY, "Xen's HVM guests have no SMM"),
+	REFUSED_READ(KVM_ENABLE_CAP, FD_VCPU, "Xen's vcpus have nothing that waits to be enabled"),
 	ABSENT(KVM_KVMCLOCK_CTRL, FD_VCPU, "no kvmclock: Xen cannot intercept its MSRs"),
 	ABSENT(KVM_GET_NESTED_STATE, FD_VCPU, NO_NESTED),
 	ABSENT(KVM_SET_NESTED_STATE, FD_VCPU, NO_NESTED),

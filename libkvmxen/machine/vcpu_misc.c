@@ -92,9 +92,17 @@ long vcpu_set_tsc_khz(struct vcpu *vcpu, unsigned long khz)
 }
 
 /* Accepted as KVM does with a LAPIC in the kernel: what they ask for never happens there either. */
-long vcpu_set_vapic_addr(struct vcpu *vcpu, const struct kvm_vapic_addr *addr)
+long vcpu_set_vapic_addr(struct vcpu *vcpu, void *user)
 {
-	return vcpu->vm->interrupts.irqchip ? 0 : -EINVAL;
+	struct kvm_vapic_addr at;
+
+	if (!vcpu->vm->interrupts.irqchip)
+		return -EINVAL;
+	if (copy_in(&at, user, sizeof at))
+		return -EFAULT;
+	if (at.vapic_addr && !memory_at(vcpu->vm, at.vapic_addr, sizeof(uint32_t), NULL))
+		return -EINVAL;
+	return 0;
 }
 
 long vcpu_tpr_access_reporting(struct vcpu *vcpu, struct kvm_tpr_access_ctl *ctl)

@@ -263,16 +263,19 @@ long vcpu_get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *lapic)
 	return rc;
 }
 
-long vcpu_set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *lapic)
+long vcpu_set_lapic(struct vcpu *vcpu, void *user)
 {
+	struct kvm_lapic_state lapic;
 	long rc;
 
 	if (!vcpu->vm->interrupts.irqchip)
 		return -EINVAL;
+	if (copy_in(&lapic, user, sizeof lapic))
+		return -EFAULT;
 	rc = load_read(vcpu, STATE_LAPIC);
 	if (rc < 0)
 		return rc;
-	vcpu_state_set_lapic(&vcpu->state, lapic);
+	vcpu_state_set_lapic(&vcpu->state, &lapic);
 	return 0;
 }
 

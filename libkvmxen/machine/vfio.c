@@ -65,7 +65,7 @@ long vfio_set_attr(struct vfio *vfio, const struct kvm_device_attr *attr)
 }
 
 /* KVM's device has no attribute that can be read. */
-long vfio_get_attr(struct vfio *vfio, const struct kvm_device_attr *attr)
+long vfio_get_attr(struct vfio *vfio)
 {
 	return -EPERM;
 }

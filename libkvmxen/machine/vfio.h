@@ -21,7 +21,7 @@ struct vfio *vfio_create(struct vm *vm);
 void vfio_release(struct vfio *vfio);
 
 long vfio_set_attr(struct vfio *vfio, const struct kvm_device_attr *attr);
-long vfio_get_attr(struct vfio *vfio, const struct kvm_device_attr *attr);
+long vfio_get_attr(struct vfio *vfio);
 long vfio_has_attr(struct vfio *vfio, const struct kvm_device_attr *attr);
 
 #endif
