@@ -19,6 +19,7 @@
 #include "libkvmxen/ioctl/trace.h"
 #include "libkvmxen/machine/vfio.h"
 #include "libkvmxen/machine/vcpu.h"
+#include "libkvmxen/machine/world.h"
 #include "libkvmxen/message.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -82,6 +83,9 @@ static long on_vcpu(const struct ioctl_row *row, struct vcpu *vcpu, void *argume
 
 	/* KVM's own rule: one ioctl of a vcpu at a time, the running KVM_RUN included. */
 	pthread_mutex_lock(&vcpu->mutex);
+	/* A load that began while the vcpu was in KVM_RUN still writes its state. */
+	if (row->request != KVM_RUN)
+		world_wait(vcpu->vm);
 	rc = call(row, vcpu, argument);
 	pthread_mutex_unlock(&vcpu->mutex);
 	return rc;

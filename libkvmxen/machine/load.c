@@ -1,6 +1,7 @@
 #include "libkvmxen/machine/load.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,9 @@
 
 /* The Xen records of one vcpu, as they came from Xen or as they go there. */
 struct vcpu_records {
-	bool up; /* Xen has it online: it has a CPU record */
+	bool up;     /* Xen has it online: it has a CPU record */
+	bool in_run; /* its thread is in KVM_RUN, and was when this load began */
+	bool locked; /* it is not, and we keep it out */
 	/* What the records are built from: the vcpu's own state when its thread is in KVM_RUN; else
 	 * a copy of what Xen has, since the VMM may be halfway through setting the vcpu up. */
 	struct vcpu_state *view, *own_view;
@@ -297,7 +300,7 @@ static bool wants_up(struct vcpu *vcpu, const struct vcpu_records *r)
 	uint32_t mp = vcpu->state.mp_state.mp_state;
 	bool waits = mp == KVM_MP_STATE_UNINITIALIZED || mp == KVM_MP_STATE_INIT_RECEIVED;
 
-	if (!atomic_load(&vcpu->in_run))
+	if (!r->in_run)
 		return r->up;
 	if (vcpu->phase == VCPU_NEW || (vcpu->state.dirty & STATE_MP))
 		return !waits;
@@ -354,6 +357,45 @@ static int check_states(struct vm *vm, const struct vcpu_records *all)
 	return rc;
 }
 
+/* A vcpu that comes into KVM_RUN while we are at it counts as outside: what it brings is for its
+ * own load. One that is outside for longer cannot change its state under our hands. */
+static void hold(struct vm *vm, struct vcpu_records *all)
+{
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+
+	for (i = 0; i < count; i++) {
+		struct vcpu *vcpu = vm->vcpus[i];
+
+		for (int patience = 100; patience > 0; patience--) {
+			all[i].in_run = atomic_load(&vcpu->in_run);
+			if (!all[i].in_run)
+				all[i].locked = pthread_mutex_trylock(&vcpu->mutex) == 0;
+			if (all[i].in_run || all[i].locked)
+				break;
+			sched_yield(); /* in an ioctl of its own: that may wait for us */
+		}
+	}
+}
+
+static void let_go(struct vm *vm, struct vcpu_records *all)
+{
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+
+	for (i = 0; i < count; i++) {
+		if (all[i].locked)
+			pthread_mutex_unlock(&vm->vcpus[i]->mutex);
+		free(all[i].own_view);
+	}
+	free(all);
+}
+
+/* The LAPIC of a vcpu that has not come back to KVM_RUN yet is loaded with the first that does, as
+ * KVM's call would have: interrupts from the others must find it as it will be, and stay in it. */
+static bool wants_lapic(const struct vcpu_records *r, bool first)
+{
+	return first || ((r->in_run || r->locked) && (r->view->dirty & STATE_LAPIC));
+}
+
 static int build_and_set(struct vm *vm, struct vcpu_records *all, bool first,
 			 const struct vcpu *self)
 {
@@ -381,7 +423,7 @@ static int build_and_set(struct vm *vm, struct vcpu_records *all, bool first,
 	if (rc == 0 && vm->interrupts.irqchip)
 		rc = interrupts_records(vm, &image);
 	for (i = 0; i < count; i++)
-		if (first || (all[i].view->dirty & STATE_LAPIC))
+		if (wants_lapic(&all[i], first))
 			add_lapic(&image, vm->vcpus[i], &all[i]);
 	for (i = 0; i < count && rc == 0; i++)
 		if (wants_up(vm->vcpus[i], &all[i]))
@@ -410,7 +452,7 @@ static void forget_unread(struct vcpu *vcpu)
 	events->interrupt.shadow = 0;
 }
 
-static void loaded(struct vm *vm, bool first)
+static void loaded(struct vm *vm, const struct vcpu_records *all, bool first)
 {
 	unsigned count = atomic_load(&vm->vcpu_count), i;
 
@@ -418,9 +460,11 @@ static void loaded(struct vm *vm, bool first)
 		struct vcpu *vcpu = vm->vcpus[i];
 
 		/* A vcpu that has not entered KVM_RUN yet keeps its dirty state for that. */
-		if (!atomic_load(&vcpu->in_run)) {
-			if (first)
+		if (!all[i].in_run) {
+			if (all[i].locked && wants_lapic(&all[i], first)) {
 				vcpu->state.dirty &= ~STATE_LAPIC;
+				vcpu->state.known &= ~STATE_LAPIC;
+			}
 			continue;
 		}
 		if (vcpu->phase == VCPU_NEW || vcpu->phase == VCPU_STOPPED)
@@ -444,10 +488,11 @@ int load_first(struct vm *vm)
 		return -ENOMEM;
 	for (i = 0; i < atomic_load(&vm->vcpu_count); i++)
 		all[i].view = &vm->vcpus[i]->state;
+	hold(vm, all);
 	rc = build_and_set(vm, all, true, NULL);
 	if (rc == 0)
-		loaded(vm, true);
-	free(all);
+		loaded(vm, all, true);
+	let_go(vm, all);
 	return rc;
 }
 
@@ -456,7 +501,6 @@ int load_first(struct vm *vm)
 static int refresh(struct vcpu *vcpu, struct vcpu_records *r, const void *context, size_t size,
 		   uint64_t host)
 {
-	bool in_run = atomic_load(&vcpu->in_run);
 	struct vcpu_state *fresh = malloc(sizeof *fresh);
 	const void *body;
 	size_t length;
@@ -464,7 +508,7 @@ static int refresh(struct vcpu *vcpu, struct vcpu_records *r, const void *contex
 	if (!fresh)
 		return -ENOMEM;
 	*fresh = vcpu->state;
-	fresh->dirty = 0;
+	fresh->dirty &= r->locked ? STATE_LAPIC : 0;
 	r->own_view = r->view = fresh;
 	body = image_find(context, size, HVM_SAVE_CODE(LAPIC), vcpu->index, &length);
 	if (body && length <= sizeof r->lapic)
@@ -494,7 +538,7 @@ static int refresh(struct vcpu *vcpu, struct vcpu_records *r, const void *contex
 		xsave_record_to_state(fresh, body, length);
 	body = image_find(context, size, CPU_MSR_CODE, vcpu->index, &length);
 	cpu_msr_record_to_state(fresh, body, body ? length : 0);
-	if (in_run) {
+	if (r->in_run) {
 		if (r->up)
 			take(vcpu, fresh, STATE_CPU_PARTS | STATE_XSAVE);
 		r->view = &vcpu->state;
@@ -550,26 +594,24 @@ int load_dirty(struct vm *vm, const struct vcpu *self)
 
 	if (!all)
 		return -ENOMEM;
+	hold(vm, all);
 	rc = read_all(vm, all);
 	if (rc == 0)
 		rc = check_states(vm, all);
 	for (i = 0; i < count && rc == 0; i++) {
 		struct vcpu *vcpu = vm->vcpus[i];
 
-		if (vcpu->phase != VCPU_NEW && atomic_load(&vcpu->in_run) &&
-		    (vcpu->state.dirty & STATE_MP))
+		if (vcpu->phase != VCPU_NEW && all[i].in_run && (vcpu->state.dirty & STATE_MP))
 			rc = take_down(vm, vcpu);
 	}
 	if (rc == 0)
 		rc = build_and_set(vm, all, false, self);
 	if (rc == 0)
-		loaded(vm, false);
+		loaded(vm, all, false);
 	if (rc == 0)
 		rc = vm->xen.ctl->ops->domain_info(vm->xen.ctl, vm->domid, &info);
 	if (rc == 0 && info.shutdown)
 		rc = vm->xen.ctl->ops->domain_resume(vm->xen.ctl, vm->domid);
-	for (i = 0; i < count; i++)
-		free(all[i].own_view);
-	free(all);
+	let_go(vm, all);
 	return rc;
 }

@@ -679,6 +679,50 @@ static void registers_at_an_exit(void)
 	kvm_machine_free(&m);
 }
 
+#define LAPIC_TPR 0x80
+
+static void both_out(uint16_t id)
+{
+	for (unsigned vcpu = 0; vcpu < 2; vcpu++)
+		for (unsigned i = 1; i < 4; i++)
+			fake_guest_out(id, vcpu, 0x10, 1, i);
+}
+
+/* A VMM that restores a snapshot sets all vcpus, and one comes to KVM_RUN before the others. */
+static void the_lapic_of_all_is_there_before_one_runs(void)
+{
+	struct kvm_mp_state runnable = {KVM_MP_STATE_RUNNABLE};
+	struct kvm_lapic_state lapic;
+	struct hvm_hw_lapic_regs record;
+	struct kvm_regs regs;
+	struct xen *xen;
+
+	kvm_machine_new(&m, 2, true, both_out);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[1], KVM_SET_MP_STATE, &runnable), 0);
+	CU_ASSERT(out_comes(0, 0x10, 1, 1));
+	CU_ASSERT(out_comes(1, 0x10, 1, 1));
+	for (unsigned i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[i], KVM_GET_LAPIC, &lapic), 0);
+		lapic.regs[LAPIC_TPR] = 0x40 + i;
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[i], KVM_SET_LAPIC, &lapic), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[i], KVM_GET_REGS, &regs), 0);
+		regs.rbx = 0xb0b0 + i;
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[i], KVM_SET_REGS, &regs), 0);
+	}
+	CU_ASSERT(out_comes(0, 0x10, 1, 2));
+	xen = &machine_vm(&m)->xen;
+	CU_ASSERT_EQUAL(xen->ctl->ops->context_get_one(xen->ctl, domid(), HVM_SAVE_CODE(LAPIC_REGS),
+						       1, &record, sizeof record),
+			0);
+	CU_ASSERT_EQUAL(record.data[LAPIC_TPR], 0x41);
+	/* What the first has sent by now is not overwritten when the other comes. */
+	CU_ASSERT_EQUAL(machine_vcpu(&m, 1)->state.dirty & STATE_LAPIC, 0);
+	CU_ASSERT(out_comes(1, 0x10, 1, 2));
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[1], KVM_GET_REGS, &regs), 0);
+	CU_ASSERT_EQUAL(regs.rbx, 0xb0b1);
+	kvm_machine_free(&m);
+}
+
 /* The result of an IN and the VMM's own registers: KVM completes the IN in what was set. */
 static void an_in_is_completed_in_what_was_set(void)
 {
@@ -738,6 +782,7 @@ void register_run_suite(void)
 	CU_ADD_TEST(suite, two_vcpus_do_not_disturb_each_other);
 	CU_ADD_TEST(suite, a_domain_destroyed_behind_our_back_is_a_shutdown);
 	CU_ADD_TEST(suite, registers_at_an_exit);
+	CU_ADD_TEST(suite, the_lapic_of_all_is_there_before_one_runs);
 	CU_ADD_TEST(suite, an_in_is_completed_in_what_was_set);
 	CU_ADD_TEST(suite, a_slot_added_at_an_exit_is_there);
 }
