@@ -332,7 +332,7 @@ static int set_with_tsc(struct vm *vm, const struct vcpu_records *all, struct im
 	int rc;
 
 	for (i = 0; i < count; i++) {
-		uint64_t tsc = tsc_at(vm, all[i].view, host);
+		uint64_t tsc = tsc_to_load(vm, all[i].view, host);
 		uint8_t *body = (uint8_t *)image_find(image->data, image->length,
 						      HVM_SAVE_CODE(CPU), i, NULL);
 
@@ -552,6 +552,17 @@ static int take_down(struct vm *vm, struct vcpu *vcpu)
 	return vm->xen.ctl->ops->vcpu_context_set(vm->xen.ctl, vm->domid, vcpu->index, NULL);
 }
 
+/* The TSCs that Xen has: of all vcpus at one moment. */
+static void keep_step(struct vm *vm, struct vcpu_records *all, uint64_t host)
+{
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+	bool first = true;
+
+	for (i = 0; i < count; i++)
+		if (all[i].up && tsc_saved(vm, all[i].view, all[i].cpu.tsc, host, first))
+			first = false;
+}
+
 static int read_all(struct vm *vm, struct vcpu_records *all)
 {
 	const struct control_ops *ops = vm->xen.ctl->ops;
@@ -581,6 +592,8 @@ static int read_all(struct vm *vm, struct vcpu_records *all)
 			vcpu->state.known = 0;
 		rc = refresh(vcpu, &all[i], context, size, host);
 	}
+	if (rc == 0)
+		keep_step(vm, all, host);
 	free(context);
 	return rc;
 }

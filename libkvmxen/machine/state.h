@@ -44,7 +44,8 @@ struct vcpu_state {
 	struct kvm_lapic_state lapic;  /* xAPIC layout, KVM's timer frequency */
 	uint64_t msrs[MSR_TABLE_SIZE]; /* indexed by the row of msr_table */
 	uint64_t tsc_host;             /* the host's TSC when the guest's was msrs[MSR_ROW_TSC] */
-	bool fpu_set; /* by KVM_SET_FPU: counts, though xsave's XSTATE_BV may not say so */
+	uint64_t tsc_step; /* vm->tsc_step of then: the vcpu's TSC is the VM's (tsc.h) */
+	bool fpu_set;      /* by KVM_SET_FPU: counts, though xsave's XSTATE_BV may not say so */
 };
 
 /* Bits of EFER that Xen may take: system calls, long mode enabled and active, no execute, fast

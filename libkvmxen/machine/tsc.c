@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <x86intrin.h>
 
-#define TOLERANCE_PPM 250 /* KVM's own */
+#define TOLERANCE_PPM   250 /* KVM's own */
+#define KHZ_UNKNOWN     1000000
+#define STEP_PART_OF_MS 100 /* 10 us: what scaling may round, and no guest would set */
 
 uint64_t tsc_host_now(void)
 {
@@ -36,6 +38,44 @@ uint64_t tsc_at(struct vm *vm, const struct vcpu_state *state, uint64_t host)
 	return state->msrs[MSR_ROW_TSC] + scaled(vm, host - state->tsc_host);
 }
 
+/* tsc_lock held. */
+static uint64_t vm_tsc_at(struct vm *vm, uint64_t host)
+{
+	if ((int64_t)(host - vm->tsc_value_host) < 0)
+		return vm->tsc_value;
+	return vm->tsc_value + scaled(vm, host - vm->tsc_value_host);
+}
+
+static bool in_step(const struct vm *vm, const struct vcpu_state *state)
+{
+	return state->tsc_step && state->tsc_step == vm->tsc_step;
+}
+
+uint64_t tsc_to_load(struct vm *vm, const struct vcpu_state *state, uint64_t host)
+{
+	return in_step(vm, state) ? vm_tsc_at(vm, host) : tsc_at(vm, state, host);
+}
+
+bool tsc_saved(struct vm *vm, struct vcpu_state *state, uint64_t value, uint64_t host, bool first)
+{
+	uint64_t khz = tsc_khz(vm) ? tsc_khz(vm) : KHZ_UNKNOWN,
+		 limit = first ? khz * 1000 : khz / STEP_PART_OF_MS;
+	int64_t off;
+
+	if (!in_step(vm, state) || (state->dirty & STATE_TSC))
+		return false;
+	pthread_mutex_lock(&vm->tsc_lock);
+	off = value - vm_tsc_at(vm, host);
+	if ((uint64_t)(off < 0 ? -off : off) > limit) {
+		state->tsc_step = 0; /* the guest has set it */
+	} else if (first) {
+		vm->tsc_value = value;
+		vm->tsc_value_host = host;
+	}
+	pthread_mutex_unlock(&vm->tsc_lock);
+	return in_step(vm, state);
+}
+
 /* KVM's kvm_synchronize_tsc. */
 static void synchronise(struct vcpu *vcpu, bool first)
 {
@@ -44,14 +84,16 @@ static void synchronise(struct vcpu *vcpu, bool first)
 	uint64_t now = tsc_host_now(), second = *value ? tsc_khz(vm) * 1000ull : 0, expected;
 
 	pthread_mutex_lock(&vm->tsc_lock);
-	expected = vm->tsc_value + scaled(vm, now - vm->tsc_value_host);
+	expected = vm_tsc_at(vm, now);
 	if (!first && (*value == 0 || (*value<expected + second && * value + second> expected))) {
 		*value = expected;
 	} else {
 		vm->tsc_value = *value;
 		vm->tsc_value_host = now;
+		vm->tsc_step++;
 	}
 	vcpu->state.tsc_host = now;
+	vcpu->state.tsc_step = vm->tsc_step;
 	pthread_mutex_unlock(&vm->tsc_lock);
 }
 
@@ -78,8 +120,13 @@ void tsc_offset_set(struct vcpu *vcpu, uint64_t offset)
 	uint64_t now = tsc_host_now();
 
 	pthread_mutex_lock(&vm->tsc_lock);
-	vm->tsc_value = vcpu->state.msrs[MSR_ROW_TSC] = scaled(vm, now) + offset;
+	vcpu->state.msrs[MSR_ROW_TSC] = scaled(vm, now) + offset;
+	/* Vcpus with the same offset are in step. */
+	if (vm_tsc_at(vm, now) != vcpu->state.msrs[MSR_ROW_TSC])
+		vm->tsc_step++;
+	vm->tsc_value = vcpu->state.msrs[MSR_ROW_TSC];
 	vm->tsc_value_host = vcpu->state.tsc_host = now;
+	vcpu->state.tsc_step = vm->tsc_step;
 	vcpu->state.dirty |= STATE_TSC;
 	pthread_mutex_unlock(&vm->tsc_lock);
 }

@@ -19,6 +19,17 @@ uint64_t tsc_host_now(void);
 /* What the state's TSC is when the host's is `host`. */
 uint64_t tsc_at(struct vm *vm, const struct vcpu_state *state, uint64_t host);
 
+/*
+ * Vcpus in step have the VM's TSC, to the cycle, whichever of them is loaded when: Xen does not say
+ * exactly when it took or gave a record (sync_tsc lies somewhere within the hypercall), so what one
+ * vcpu's record says is no measure for another whose TSC we only computed. tsc_saved takes what a
+ * whole context says of a vcpu: the first that is in step sets the VM's TSC to that, and the others
+ * are compared with it: the guest may have set one. True: it is in step. tsc_to_load is for between
+ * tsc_context_begin and its end.
+ */
+bool tsc_saved(struct vm *vm, struct vcpu_state *state, uint64_t value, uint64_t host, bool first);
+uint64_t tsc_to_load(struct vm *vm, const struct vcpu_state *state, uint64_t host);
+
 /* KVM_CREATE_VCPU, and a write by the VMM of what the state now holds. A value of 0, or one within
  * a second of where the VM's TSC is, means that TSC: vcpus that are set one after the other stay
  * in step. */

@@ -78,11 +78,12 @@ struct vm {
 	uint32_t tsc_khz;                   /* 0: the host's own */
 	_Atomic uint32_t tsc_host_khz;      /* 0: not asked yet */
 	uint64_t tsc_value, tsc_value_host; /* what the VMM set last, and when */
+	uint64_t tsc_step;                  /* how often that began anew */
 	uint64_t tsc_sync;                  /* when Xen's CPU records were true */
 	uint64_t tss_address, identity_map_address;
 	uint32_t boot_cpu_id;
 	struct vfio *vfio_device; /* KVM_CREATE_DEVICE; not owned */
-	struct vm *next;            /* machine/vm.c: all VMs of this process */
+	struct vm *next;          /* machine/vm.c: all VMs of this process */
 };
 
 /* Bits of vm->work. */
