@@ -470,11 +470,13 @@ long vcpu_run(struct vcpu *vcpu)
 	immediate = r.wait.stop;
 	if (vcpu->run->kvm_valid_regs || vcpu->run->kvm_dirty_regs)
 		wait_block(&r.wait, vcpu);
-	atomic_store(&vcpu->in_run, true);
+	/* Before another vcpu's load may take this one's state as it is. */
 	rc = vcpu_sync_in(vcpu);
-	if (rc == 0)
+	if (rc == 0) {
+		atomic_store(&vcpu->in_run, true);
 		rc = run_guest(&r);
-	atomic_store(&vcpu->in_run, false);
+		atomic_store(&vcpu->in_run, false);
+	}
 	/* KVM has not come as far as to have a reason. */
 	if (immediate && rc == -EINTR)
 		vcpu->run->exit_reason = reason;
