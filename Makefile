@@ -5,6 +5,8 @@ MAKEFLAGS += --no-builtin-rules
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 BUILD  ?= build
 VERSION := 0.1.0
 SONAME  := libkvmxen.so.0
@@ -14,7 +16,7 @@ CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unused-parameter
 ALL_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fvisibility=hidden -fPIC -pthread \
 	-DKVMXEN_VERSION='"$(VERSION)"' -I. -Iinclude $(CFLAGS)
-XEN_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn -lxendevicemodel -lxentoolcore -lxentoollog -lxenstore
+XEN_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn -lxentoolcore -lxentoollog -lxenstore
 
 quiet = @printf '  %-7s %s\n' '$(1)' '$(2)';
 
@@ -74,12 +76,20 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(SYSCONFDIR)/kvmxen $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(BUILD)/kvmxend $(DESTDIR)$(PREFIX)/sbin/
+	sed 's|/usr/local/sbin|$(PREFIX)/sbin|' tools/kvmxend/kvmxend.service > $(DESTDIR)$(UNITDIR)/kvmxend.service
+	[ -e $(DESTDIR)$(SYSCONFDIR)/kvmxen/kvmxend.conf ] || \
+		install -m 644 tools/kvmxend/kvmxend.conf $(DESTDIR)$(SYSCONFDIR)/kvmxen/
+	install -m 644 docs/man/kvmxend.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 
 -include tests/unit/unit.mk tests/lab/xen/ops.mk tests/lab/programs/programs.mk tests/conformance/conformance.mk
 -include tests/bench/bench.mk
+-include tests/lab/broker/broker.mk tests/fuzz/fuzz.mk
 
 # What the build and the tests need beyond a compiler; the lab installs what it needs itself.
-DEPS := gcc make pkg-config libxen-dev libcunit1-dev libjson-c-dev libseccomp-dev libc6-dev linux-libc-dev
+DEPS := gcc make pkg-config libxen-dev libcunit1-dev libjson-c-dev libseccomp-dev libc6-dev linux-libc-dev \
+	clang libclang-rt-14-dev
 .PHONY: deps
 deps:
 	@dpkg -s $(DEPS) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
@@ -87,14 +97,15 @@ deps:
 
 .PHONY: test lab-test demo
 test: deps
-	$(MAKE) all check-docs unit unit-asan ops programs conformance
+	$(MAKE) all check-docs unit unit-asan ops programs conformance broker-programs
+	$(MAKE) fuzz-broker FUZZ_SECONDS=15
 	tests/lab/suite
 
 demo: deps
 	$(MAKE) all
 	tools/demo
 
-lab-test: all ops programs conformance
+lab-test: all ops programs conformance broker-programs
 	tests/lab/suite
 
 # The Linux KVM selftests, on real KVM and under kvmxen: not part of `make test`.
@@ -134,12 +145,13 @@ $(GENERATED_DOCS:%=check-%): check-docs/%: $(BUILD)/kvmxen
 
 .PHONY: help
 help:
-	@echo 'make            the library, the shim, the command, the janitor'
+	@echo 'make            the library, the shim, the command, the janitor, the broker'
 	@echo 'make demo       QEMU on KVM, on a real Xen in the lab'
 	@echo 'make test       unit suites (plain and under sanitizers), then the lab suite'
 	@echo 'make lab-test   the lab suite alone'
 	@echo 'make selftests  the Linux KVM selftests on real KVM and under kvmxen'
 	@echo 'make fuzz       random calls of the API, under sanitizers'
+	@echo 'make fuzz-broker   the broker, FUZZ_SECONDS for each fuzzer; fuzz-broker-keep keeps what is new'
 	@echo 'make docs       the pages of docs/ that are made from the code; check-docs compares'
 	@echo 'make bench      measures, and writes docs/performance.md'
 	@echo 'make install    DESTDIR, PREFIX, LIBDIR'

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "include/kvmxen/kvmxen.h"
+#include "libkvmxen/xen/xen.h"
 
 #define SHIM "libkvmxen-preload.so"
 
@@ -43,12 +43,14 @@ static int find_shim(char *path, size_t size)
 /* A VMM that is to run without Xen shall hear why before it has done anything. */
 static int check_xen(void)
 {
-	int fd = kvmxen_open(0);
+	const char *verbose = getenv("KVMXEN_VERBOSE");
+	struct xen xen;
+	int rc = xen_open(&xen);
 
-	if (fd < 0)
-		return -errno;
-	kvmxen_close(fd);
-	return 0;
+	if (rc == 0 && verbose && atoi(verbose) > 0)
+		fprintf(stderr, "kvmxen: on Xen %s, %s\n", xen.ctl->ops->version(xen.ctl),
+			xen.ctl->watches ? "by way of the broker" : "directly");
+	return rc;
 }
 
 static void preload(const char *shim)

@@ -13,7 +13,7 @@
 #define KVMXEN_XEN_PRIVCMD_H
 
 #include <xenctrl.h>
-#include <xendevicemodel.h>
+#include <xen/hvm/dm_op.h>
 
 #include "libkvmxen/xen/device.h"
 

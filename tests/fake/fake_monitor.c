@@ -70,6 +70,9 @@ int xen_monitor_close(struct domain *d, void *ring)
 {
 	bool was_open = d->monitor.open;
 
+	/* NULL: who has opened it is no more, and its mapping neither. */
+	if (!ring && was_open)
+		ring = d->monitor.theirs;
 	if (!ring || ring != d->monitor.theirs) {
 		violation("domain %u: monitor closed that is not open", d->domid);
 		return -EINVAL;

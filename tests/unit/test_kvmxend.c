@@ -21,9 +21,10 @@
 
 #include "libkvmxen/xen/broker.h"
 #include "tests/fake/fake.h"
+#include "tests/unit/unit_machine.h"
 #include "tools/kvmxend/kvmxend.h"
 
-void register_broker_suite(void);
+void register_kvmxend_suite(void);
 
 #define SOON_MS 5000
 
@@ -45,11 +46,30 @@ static struct life {
 	char records[64];
 } lives[2], *life;
 
+/* What the guest of the next domain is going to do. */
+static void (*script)(uint16_t domid);
+
+static int create(struct control *ctl, const struct domain_config *made, uint16_t *domid)
+{
+	int rc = fake_xen()->ctl->ops->domain_create(fake_xen()->ctl, made, domid);
+
+	if (rc == 0 && script)
+		script(*domid);
+	return rc;
+}
+
 static int destroy(struct control *ctl, uint16_t domid)
 {
 	if (((struct life *)ctl)->dead)
 		return -EIO;
 	return fake_xen()->ctl->ops->domain_destroy(fake_xen()->ctl, domid);
+}
+
+static int close_monitor(struct control *ctl, uint16_t domid, void *ring)
+{
+	if (((struct life *)ctl)->dead)
+		return -EIO;
+	return fake_xen()->ctl->ops->monitor_close(fake_xen()->ctl, domid, ring);
 }
 
 static int set_name(struct control *ctl, uint16_t domid, const uint8_t handle[16], const char *name)
@@ -103,8 +123,10 @@ static void broker_up(void)
 
 	life = life == &lives[0] ? &lives[1] : &lives[0];
 	ops = *fake_xen()->ctl->ops;
+	ops.domain_create = create;
 	ops.domain_destroy = destroy;
 	ops.domain_set_name = set_name;
+	ops.monitor_close = close_monitor;
 	*life = (struct life){.ctl.ops = &ops};
 	strcpy(life->records, folder);
 	host.xen.ctl = &life->ctl;
@@ -169,14 +191,19 @@ static void broker_killed(void)
 	registry_free(registry);
 }
 
-static void start(void)
+static void start_broker(void)
 {
-	fake_install();
 	config_default(&config);
 	strcpy(folder, "/tmp/kvmxend-test-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
 	snprintf(path, sizeof path, "%s/../%s.sock", folder, strrchr(folder, '/') + 1);
 	broker_up();
+}
+
+static void start(void)
+{
+	fake_install();
+	start_broker();
 }
 
 static unsigned records(void)
@@ -591,6 +618,7 @@ static void values_are_checked(void)
 	CU_ASSERT_EQUAL(CTL(tsc_set, domid, 5), -EINVAL);
 	CU_ASSERT_EQUAL(CTL(vcpu_nmi, domid, 1), -ESRCH);
 	CU_ASSERT_EQUAL(CTL(context_set, domid, &leaf, sizeof leaf), -EINVAL);
+	CU_ASSERT_EQUAL(fake_calls("context_set"), 0); /* Xen has not seen it */
 	xen.dev->ops->close(xen.dev);
 	CU_ASSERT(wait_until(domains_are, 0));
 	end();
@@ -706,6 +734,82 @@ static void a_successor_knows_whose_domains_live(void)
 	CU_ASSERT_EQUAL(CTL(domain_destroy, domid), 0);
 	CU_ASSERT(wait_until(domains_are, 0));
 	xen.dev->ops->close(xen.dev);
+	end();
+}
+
+/* --- a machine --- */
+
+static struct xen through;
+
+static int populate(struct device *dev, uint16_t domid, unsigned order, size_t n,
+		    const uint64_t *gfns)
+{
+	return through.dev->ops->mem_populate(through.dev, domid, order, n, gfns);
+}
+
+static int release(struct device *dev, uint16_t domid, size_t n, const uint64_t *gfns)
+{
+	return through.dev->ops->mem_release(through.dev, domid, n, gfns);
+}
+
+static int param_set(struct device *dev, uint16_t domid, uint32_t param, uint64_t value)
+{
+	return through.dev->ops->hvm_param_set(through.dev, domid, param, value);
+}
+
+static int cpuid_op;
+
+static void outs_around_a_cpuid(uint16_t domid)
+{
+	fake_guest_out(domid, 0, 0x10, 1, 1);
+	cpuid_op = fake_guest_cpuid(domid, 0, 0x40000000, 0);
+	fake_guest_out(domid, 0, 0x10, 1, 2);
+	fake_guest_out(domid, 0, 0x10, 1, 3);
+}
+
+static bool out_of(struct machine *m, uint8_t value)
+{
+	return machine_exits(m, 0, KVM_EXIT_IO) && m->run[0]->io.port == 0x10 &&
+	       ((uint8_t *)m->run[0])[m->run[0]->io.data_offset] == value;
+}
+
+/* The device plane is the fake's, but for what goes by the broker. */
+static void a_machine_outlives_its_broker(void)
+{
+	static struct device_ops mixed;
+	struct device device = {.ops = &mixed};
+	struct kvm_regs regs;
+	struct machine m;
+
+	kvm_machine_new(&m, 1, true, NULL);
+	start_broker();
+	script = outs_around_a_cpuid;
+	through = client();
+	mixed = *fake_xen()->dev->ops;
+	mixed.mem_populate = populate;
+	mixed.mem_release = release;
+	mixed.hvm_param_set = param_set;
+	machine_vm(&m)->xen = (struct xen){.dev = &device, .ctl = through.ctl};
+	CU_ASSERT(out_of(&m, 1));
+	CU_ASSERT_EQUAL(registry_domains(registry), 1);
+	CU_ASSERT(fake_domain_name(fake_last_domain()) &&
+		  strstr(fake_domain_name(fake_last_domain()), ":kvmxen-"));
+	broker_killed();
+	/* The exit path has no use for it. */
+	CU_ASSERT(out_of(&m, 2));
+	CU_ASSERT(fake_guest_wait(fake_last_domain(), 0, cpuid_op, SOON_MS));
+	broker_up();
+	adopted = true;
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_REGS, &regs), 0);
+	regs.rbx = 0x77;
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_REGS, &regs), 0);
+	CU_ASSERT(out_of(&m, 3));
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_REGS, &regs), 0);
+	CU_ASSERT_EQUAL(regs.rbx, 0x77);
+	kvm_machine_free(&m);
+	script = NULL;
+	through.dev->ops->close(through.dev);
+	CU_ASSERT(wait_until(domains_are, 0));
 	end();
 }
 
@@ -893,6 +997,7 @@ static CU_TestInfo tests[] = {
 	TEST(a_flood_stops_at_its_own_connection),
 	TEST(a_killed_client_leaves_nothing),
 	TEST(a_successor_knows_whose_domains_live),
+	TEST(a_machine_outlives_its_broker),
 	TEST(lost_answers_are_made_up_for),
 	TEST(configurations_are_read),
 	TEST(images_are_checked),
@@ -900,7 +1005,7 @@ static CU_TestInfo tests[] = {
 #undef TEST
 };
 
-void register_broker_suite(void)
+void register_kvmxend_suite(void)
 {
 	CU_SuiteInfo suites[] = {
 		{"broker", NULL, NULL, NULL, NULL, tests},
