@@ -3,8 +3,7 @@
  *
  * What the VMM has at an address is moved aside, its content is copied into the frames, these are
  * mapped there, and what was there is dropped. Until the last step all of it can be put back. Other
- * threads that touch the memory wait meanwhile (memory_hold.c), but for one moment: a foreign
- * mapping is made by one system call and filled by the next, and an access in between is a SIGBUS.
+ * threads that touch the memory wait meanwhile (memory_hold.c).
  *
  * Differences that follow, and that real KVM has not: a shared or file mapping is no longer shared
  * with others while it is backed, nor afterwards, when it is private memory with the same content;

@@ -223,8 +223,8 @@ void plan_free(struct plan *plan);
 /* --- memory_hold.c --- */
 
 /* Other threads that touch [hva, hva + length) once its pages are moved aside wait for hold_end.
- * anonymous: as in struct vma. Not our own thread: it must not touch it. A handle, or -1: nobody
- * waits. */
+ * anonymous: as in struct vma. Not our own thread: it must not touch it. One hold at a time in this
+ * process: another waits here. A handle for hold_end; any value is one. */
 int hold_begin(uintptr_t hva, size_t length, bool anonymous);
 void hold_end(int hold);
 
