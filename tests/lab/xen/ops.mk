@@ -2,7 +2,7 @@
 # BUILD, CC, ALL_CFLAGS, XEN_LIBS and rule for objects it uses: make build/tests/ops
 
 OPS_SRCS := $(sort $(wildcard tests/lab/xen/*.c) \
-	$(wildcard libkvmxen/xen/*.c))
+	$(wildcard libkvmxen/xen/*.c) libkvmxen/gate.c)
 
 $(BUILD)/tests/ops: $(OPS_SRCS:%.c=$(BUILD)/obj/%.o)
 	@mkdir -p $(@D)
