@@ -25,13 +25,17 @@ GUEST(guest, 64, "1: inc %rcx; mov %ecx, %eax; tell; jmp 1b");
 
 /* What KVM_RUN, registers and kicks of a running VM need; the last ones are this program's own. */
 static const int allowed[] = {
-	SCMP_SYS(ioctl),           SCMP_SYS(read),           SCMP_SYS(ppoll),
-	SCMP_SYS(futex),           SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(getpid),          SCMP_SYS(sched_yield),    SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(sendmsg),         SCMP_SYS(recvmsg),        SCMP_SYS(socket),
-	SCMP_SYS(connect),         SCMP_SYS(close),          SCMP_SYS(fcntl),
-	SCMP_SYS(write),           SCMP_SYS(exit_group),     SCMP_SYS(clock_gettime),
-	SCMP_SYS(restart_syscall),
+	SCMP_SYS(ioctl),          SCMP_SYS(read),
+	SCMP_SYS(ppoll),          SCMP_SYS(poll),
+	SCMP_SYS(io_uring_enter), SCMP_SYS(futex),
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(signalfd4),      SCMP_SYS(getpid),
+	SCMP_SYS(sched_yield),    SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(sendmsg),        SCMP_SYS(recvmsg),
+	SCMP_SYS(socket),         SCMP_SYS(connect),
+	SCMP_SYS(close),          SCMP_SYS(fcntl),
+	SCMP_SYS(write),          SCMP_SYS(exit_group),
+	SCMP_SYS(clock_gettime),  SCMP_SYS(restart_syscall),
 };
 
 static void filter(void)
