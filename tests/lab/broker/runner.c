@@ -27,7 +27,8 @@ GUEST(guest, 64, "1: inc %rcx; mov %ecx, %eax; tell; jmp 1b");
 static const int allowed[] = {
 	SCMP_SYS(ioctl),          SCMP_SYS(read),
 	SCMP_SYS(ppoll),          SCMP_SYS(poll),
-	SCMP_SYS(io_uring_enter), SCMP_SYS(futex),
+	SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_setup),
+	SCMP_SYS(mmap),           SCMP_SYS(futex),
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(signalfd4),      SCMP_SYS(getpid),
 	SCMP_SYS(sched_yield),    SCMP_SYS(clock_nanosleep),
