@@ -57,6 +57,7 @@ static int read_cpu(struct vcpu *vcpu, struct vcpu_state *fresh)
 	if (rc == 0) {
 		cpu_record_to_state(fresh, &cpu);
 		fresh->tsc_host = host;
+		tsc_read(vcpu->vm, fresh);
 	}
 	return rc;
 }
@@ -143,6 +144,7 @@ static void take(struct vcpu *vcpu, const struct vcpu_state *fresh, uint32_t par
 	if (want & STATE_TSC) {
 		state->msrs[MSR_ROW_TSC] = fresh->msrs[MSR_ROW_TSC];
 		state->tsc_host = fresh->tsc_host;
+		state->tsc_step = fresh->tsc_step;
 	}
 	if (want & STATE_LAPIC) {
 		state->msrs[MSR_ROW_TSC_DEADLINE] = fresh->msrs[MSR_ROW_TSC_DEADLINE];

@@ -56,6 +56,22 @@ uint64_t tsc_to_load(struct vm *vm, const struct vcpu_state *state, uint64_t hos
 	return in_step(vm, state) ? vm_tsc_at(vm, host) : tsc_at(vm, state, host);
 }
 
+uint64_t tsc_now(struct vm *vm, const struct vcpu_state *state, uint64_t host)
+{
+	uint64_t value;
+
+	pthread_mutex_lock(&vm->tsc_lock);
+	value = tsc_to_load(vm, state, host);
+	pthread_mutex_unlock(&vm->tsc_lock);
+	return value;
+}
+
+void tsc_read(struct vm *vm, struct vcpu_state *state)
+{
+	if (!vm->tsc_khz)
+		tsc_saved(vm, state, state->msrs[MSR_ROW_TSC], state->tsc_host, false);
+}
+
 bool tsc_saved(struct vm *vm, struct vcpu_state *state, uint64_t value, uint64_t host, bool first)
 {
 	uint64_t khz = tsc_khz(vm) ? tsc_khz(vm) : KHZ_UNKNOWN,
@@ -111,7 +127,7 @@ uint64_t tsc_offset(struct vcpu *vcpu)
 {
 	uint64_t now = tsc_host_now();
 
-	return tsc_at(vcpu->vm, &vcpu->state, now) - scaled(vcpu->vm, now);
+	return tsc_now(vcpu->vm, &vcpu->state, now) - scaled(vcpu->vm, now);
 }
 
 void tsc_offset_set(struct vcpu *vcpu, uint64_t offset)

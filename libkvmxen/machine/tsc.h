@@ -29,6 +29,11 @@ uint64_t tsc_at(struct vm *vm, const struct vcpu_state *state, uint64_t host);
  */
 bool tsc_saved(struct vm *vm, struct vcpu_state *state, uint64_t value, uint64_t host, bool first);
 uint64_t tsc_to_load(struct vm *vm, const struct vcpu_state *state, uint64_t host);
+/* The same at any other time. */
+uint64_t tsc_now(struct vm *vm, const struct vcpu_state *state, uint64_t host);
+/* A record that was read by itself. Where Xen emulates RDTSC (another frequency than the host's) it
+ * says nothing: Xen lets no time that it computes be before one that any vcpu has seen. */
+void tsc_read(struct vm *vm, struct vcpu_state *state);
 
 /* KVM_CREATE_VCPU, and a write by the VMM of what the state now holds. A value of 0, or one within
  * a second of where the VM's TSC is, means that TSC: vcpus that are set one after the other stay

@@ -311,7 +311,7 @@ static long each_msr(struct vcpu *vcpu, void *user, bool set)
 			one = msr_get(&vcpu->state, vcpu->cpuid, vcpu->cpuid_count,
 				      entries[i].index, &value);
 			if (entries[i].index == MSR_IA32_TSC)
-				value = tsc_at(vcpu->vm, &vcpu->state, tsc_host_now());
+				value = tsc_now(vcpu->vm, &vcpu->state, tsc_host_now());
 			entries[i].data = value;
 		}
 		if (set && one == 0 && entries[i].index == MSR_IA32_TSC)

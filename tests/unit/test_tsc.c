@@ -142,6 +142,37 @@ static long khz(unsigned vcpu)
 	return machine_ioctl(m.vcpu[vcpu], KVM_GET_TSC_KHZ, NULL);
 }
 
+/* To the cycle, though they are loaded one after the other, and whatever else is. */
+static void vcpus_in_step_have_one_tsc(void)
+{
+	const struct control_ops *ops;
+	struct hvm_hw_cpu cpu[2];
+	struct kvm_regs regs;
+	struct vm *vm;
+
+	kvm_machine_new(&m, 2, false, many_outs);
+	set(0, 1000000000000);
+	set(1, 1000001000000);
+	for (unsigned round = 0; round < 4; round++) {
+		for (unsigned i = 0; i < 2; i++) {
+			CU_ASSERT(machine_exits(&m, i, KVM_EXIT_IO));
+			CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[i], KVM_GET_REGS, &regs), 0);
+			CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[i], KVM_SET_REGS, &regs), 0);
+			get(i);
+		}
+		vm = machine_vm(&m);
+		ops = vm->xen.ctl->ops;
+		for (unsigned i = 0; i < 2; i++)
+			CU_ASSERT_EQUAL(ops->context_get_one(vm->xen.ctl, vm->domid,
+							     HVM_SAVE_CODE(CPU), i, &cpu[i],
+							     sizeof cpu[i]),
+					0);
+		CU_ASSERT_EQUAL(cpu[0].tsc, cpu[1].tsc);
+	}
+	CU_ASSERT(near(get(0), get(1)));
+	kvm_machine_free(&m);
+}
+
 static void frequency_is_fixed_with_the_domain(void)
 {
 	long host;
@@ -215,6 +246,7 @@ void register_tsc_suite(void)
 		{"loads do not touch it", loads_do_not_touch_it},
 		{"a set value goes on from there", a_set_value_goes_on_from_there},
 		{"vcpus set in turn are in step", vcpus_set_in_turn_are_in_step},
+		{"vcpus in step have one TSC", vcpus_in_step_have_one_tsc},
 		{"the frequency is fixed with the domain", frequency_is_fixed_with_the_domain},
 		CU_TEST_INFO_NULL,
 	};
