@@ -21,8 +21,10 @@ struct interrupts_private;
 
 struct interrupts {
 	struct interrupts_private *private; /* behind interrupts/ */
-	bool irqchip;                       /* KVM_CREATE_IRQCHIP was done */
-	bool pit;                           /* KVM_CREATE_PIT2 was done */
+	bool irqchip;   /* KVM_CREATE_IRQCHIP: PIC and IOAPIC are Xen's, and the LAPIC too */
+	bool lapic;     /* the LAPIC is Xen's: with irqchip, or alone (split irqchip) */
+	unsigned split; /* split irqchip: GSIs below are pins of the VMM's IOAPIC */
+	bool pit;       /* KVM_CREATE_PIT2 was done */
 };
 
 int interrupts_init(struct vm *vm);
@@ -46,8 +48,16 @@ unsigned interrupts_timer_mode(const struct vm *vm);
 bool interrupts_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
 		      uint64_t data, bool is_write);
 
+/* Split irqchip: the VMM's IOAPIC waits for the end of a level interrupt that was sent to this
+ * vcpu. No lock, one load: for the run loop. */
+bool interrupts_expect_eoi(struct vcpu *vcpu);
+/* Asks Xen. The vector of an interrupt that has ended, or -1; it is told once. */
+int interrupts_ended(struct vcpu *vcpu);
+
 /* ioctl handlers: vm, argument already copied in; results are copied out by the dispatcher. */
 long interrupts_create_irqchip(struct vm *vm);
+/* KVM_ENABLE_CAP of KVM_CAP_SPLIT_IRQCHIP. */
+long interrupts_split_irqchip(struct vm *vm, const struct kvm_enable_cap *cap);
 long interrupts_create_pit2(struct vm *vm, const struct kvm_pit_config *config);
 long interrupts_create_pit(struct vm *vm);
 long interrupts_get_irqchip(struct vm *vm, struct kvm_irqchip *chip);

@@ -119,6 +119,8 @@ int pit_set_timer_mode(struct vm *vm);
 
 /* KVM's default: GSI n to pin n of the PICs and of the IOAPIC. */
 int routing_set_default(struct vm *vm);
+/* No route at all, as with a split irqchip. */
+int routing_set_empty(struct vm *vm);
 void routing_free(struct vm *vm);
 /* The entries of a GSI, in *n. Between readers_enter and readers_exit. */
 const struct kvm_irq_routing_entry *routing_find(const struct routing *routing, uint32_t gsi,
@@ -142,8 +144,17 @@ uint32_t line_ioapic_levels(const struct interrupts_private *p);
 
 /* Delivers an MSI: > 0 delivered, 0 nobody took it. `lock` held when locked. */
 int msi_send(struct vm *vm, const struct kvm_msi *msi, bool locked);
+/* The first vcpu that the message may be for; NULL: none. */
+struct vcpu *msi_target(struct vm *vm, const struct kvm_msi *msi);
 /* Gives Xen what came while the first image was being loaded. `lock` held. */
 void msi_send_late(struct vm *vm);
+
+/* --- eoi.c: the end of level interrupts of a split irqchip --- */
+
+#define MSI_DATA_LEVEL (1u << 15)
+
+/* A pin of the VMM's IOAPIC has sent this message. */
+void eoi_expect(struct vm *vm, const struct kvm_msi *msi);
 
 /* --- eventfd.c: references to the VMM's eventfds --- */
 

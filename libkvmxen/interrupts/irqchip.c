@@ -27,14 +27,15 @@ long interrupts_create_irqchip(struct vm *vm)
 	int rc = 0;
 
 	pthread_mutex_lock(&vm->lock);
-	if (vm->interrupts.irqchip)
+	if (vm->interrupts.lapic)
 		rc = -EEXIST;
 	else if (atomic_load(&vm->vcpu_count))
 		rc = -EINVAL;
-	if (rc == 0)
-		rc = routing_set_default(vm);
-	if (rc == 0)
+	if (rc == 0) {
 		vm->interrupts.irqchip = true;
+		rc = routing_set_default(vm);
+		vm->interrupts.irqchip = vm->interrupts.lapic = rc == 0;
+	}
 	pthread_mutex_unlock(&vm->lock);
 	if (rc < 0)
 		message_refused("KVM_CREATE_IRQCHIP: %s",
@@ -194,7 +195,6 @@ static void add_wires(struct vm *vm, struct image *image)
 	image_add(image, HVM_SAVE_CODE(PCI_IRQ), 0, &pci, sizeof pci);
 	image_add(image, HVM_SAVE_CODE(ISA_IRQ), 0, &isa, sizeof isa);
 	image_add(image, HVM_SAVE_CODE(PCI_LINK), 0, &links, sizeof links);
-	p->loading = true;
 	p->loaded_irr[0] = p->chips.pic[0].irr;
 	p->loaded_irr[1] = p->chips.pic[1].irr;
 }
@@ -203,20 +203,22 @@ int interrupts_records(struct vm *vm, struct image *image)
 {
 	struct interrupts_private *p = vm->interrupts.private;
 	bool first;
-	int rc;
+	int rc = 0;
 
-	if (!vm->interrupts.irqchip)
+	if (!vm->interrupts.lapic)
 		return 0;
 	pthread_mutex_lock(&p->lock);
 	/* Another domain than the one that we know: that one could not be started. */
 	if (atomic_load(&p->live) && p->domid != vm->domid)
 		atomic_store(&p->live, false);
 	first = !atomic_load(&p->live);
-	if (first) {
+	p->loading = first;
+	if (first && vm->interrupts.irqchip) {
 		p->chips.dirty |= DIRTY_PIC0 | DIRTY_PIC1 | DIRTY_IOAPIC;
 		add_wires(vm, image);
 	}
-	rc = add_dirty(vm, image);
+	if (vm->interrupts.irqchip)
+		rc = add_dirty(vm, image);
 	if (rc == 0 && !first)
 		p->chips.dirty = 0;
 	pthread_mutex_unlock(&p->lock);
@@ -241,27 +243,35 @@ static void repeat_late_edges(struct vm *vm)
 	}
 }
 
-int interrupts_materialise(struct vm *vm)
+/* What only Xen's own chips need before the domain runs. */
+static int start_chips(struct vm *vm)
 {
-	struct interrupts_private *p = vm->interrupts.private;
 	const struct device_ops *ops = vm->xen.dev->ops;
 	unsigned link;
 	int rc = 0;
 
-	if (!vm->interrupts.irqchip)
-		return 0;
 	/* The wires of pins 16 and up must not reach ISA irqs as well. */
 	for (link = 0; link < PCI_LINKS && rc == 0; link++)
 		rc = ops->pci_link_route(vm->xen.dev, vm->domid, link, 0);
-	if (rc == 0 && !p->chips.pit_reinject)
+	if (rc == 0 && !vm->interrupts.private->chips.pit_reinject)
 		rc = pit_set_timer_mode(vm);
-	if (rc < 0)
+	return rc;
+}
+
+int interrupts_materialise(struct vm *vm)
+{
+	struct interrupts_private *p = vm->interrupts.private;
+	int rc = vm->interrupts.irqchip ? start_chips(vm) : 0;
+
+	if (rc < 0 || !vm->interrupts.lapic)
 		return rc;
 	pthread_mutex_lock(&p->lock);
-	line_sync(vm);
-	if (p->loading) {
-		repeat_late_edges(vm);
-		p->chips.dirty = 0;
+	if (vm->interrupts.irqchip) {
+		line_sync(vm);
+		if (p->loading) {
+			repeat_late_edges(vm);
+			p->chips.dirty = 0;
+		}
 	}
 	p->domid = vm->domid;
 	atomic_store(&p->live, true);

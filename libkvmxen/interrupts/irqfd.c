@@ -68,7 +68,7 @@ static int assign(struct vm *vm, const struct kvm_irqfd *args)
 	struct irqfd *irqfd;
 	int rc;
 
-	if (!vm->interrupts.irqchip)
+	if (!vm->interrupts.lapic)
 		return -EINVAL;
 	rc = eventfd_check(args->fd);
 	/* Xen tells nobody of an end of interrupt. */

@@ -114,6 +114,8 @@ int line_set(struct vm *vm, uint32_t gsi, enum line_source source, bool level)
 			r = pin_set(vm, &entries[i], source, level);
 		} else if (level) {
 			r = msi_send(vm, &msi, locked);
+			if (gsi < vm->interrupts.split)
+				eoi_expect(vm, &msi);
 		}
 		if (r >= 0)
 			result = r + (result < 0 ? 0 : result);
@@ -129,7 +131,7 @@ int line_set(struct vm *vm, uint32_t gsi, enum line_source source, bool level)
 
 long interrupts_irq_line_status(struct vm *vm, struct kvm_irq_level *level)
 {
-	if (!vm->interrupts.irqchip) {
+	if (!vm->interrupts.lapic) {
 		message_refused("KVM_IRQ_LINE: without KVM_CREATE_IRQCHIP");
 		return -ENXIO;
 	}

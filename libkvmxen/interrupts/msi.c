@@ -15,7 +15,7 @@
 #define ADDRESS_LOGICAL   (1u << 2)
 #define DATA_VECTOR(data) ((data)&0xff)
 #define DATA_MODE(data)   (((data) >> 8) & 7)
-#define DATA_LEVEL        (1u << 15)
+#define DATA_LEVEL        MSI_DATA_LEVEL
 #define MODE_FIXED        0
 #define MODE_LOWEST       1
 #define MODE_SMI          2
@@ -131,10 +131,13 @@ static bool msi_is_plain(const struct kvm_msi *msi)
 	return (mode == MODE_FIXED || mode == MODE_LOWEST) && DATA_VECTOR(msi->data) != 0;
 }
 
+/* Without an IOAPIC of its own Xen has nobody to tell of the end of a level interrupt, and must not
+ * try: the vcpu gets an edge. */
 static void msi_inject(struct vm *vm, const struct kvm_msi *msi)
 {
 	uint64_t address = (uint64_t)msi->address_hi << 32 | msi->address_lo;
-	int rc = vm->xen.dev->ops->msi_inject(vm->xen.dev, vm->domid, address, msi->data);
+	uint32_t data = vm->interrupts.irqchip ? msi->data : msi->data & ~DATA_LEVEL;
+	int rc = vm->xen.dev->ops->msi_inject(vm->xen.dev, vm->domid, address, data);
 
 	if (rc < 0)
 		message_debug("MSI %#llx %#x: Xen does not take it: %s",
@@ -151,6 +154,16 @@ static void msi_remember(struct interrupts_private *p, const struct kvm_msi *msi
 		return;
 	p->late = late;
 	late[p->late_count++] = *msi;
+}
+
+struct vcpu *msi_target(struct vm *vm, const struct kvm_msi *msi)
+{
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+
+	for (i = 0; i < count; i++)
+		if (lapic_matches(vm->vcpus[i], lapic_is_ours(vm->vcpus[i]), msi))
+			return vm->vcpus[i];
+	return NULL;
 }
 
 static int msi_deliver(struct vm *vm, const struct kvm_msi *msi)
@@ -212,7 +225,7 @@ void msi_send_late(struct vm *vm)
 
 long interrupts_signal_msi(struct vm *vm, const struct kvm_msi *msi)
 {
-	if (!vm->interrupts.irqchip) {
+	if (!vm->interrupts.lapic) {
 		message_refused("KVM_SIGNAL_MSI: without KVM_CREATE_IRQCHIP");
 		return -EINVAL;
 	}

@@ -20,13 +20,14 @@ static void routing_put(struct routing *routing)
 	free(routing);
 }
 
-static bool entry_is_valid(const struct kvm_irq_routing_entry *entry)
+/* chips: a split irqchip has no pins in the kernel. */
+static bool entry_is_valid(const struct kvm_irq_routing_entry *entry, bool chips)
 {
 	switch (entry->type) {
 	case KVM_IRQ_ROUTING_MSI:
 		return !(entry->flags & ~KVM_MSI_VALID_DEVID);
 	case KVM_IRQ_ROUTING_IRQCHIP:
-		if (entry->flags)
+		if (entry->flags || !chips)
 			return false;
 		if (entry->u.irqchip.irqchip == KVM_IRQCHIP_IOAPIC)
 			return entry->u.irqchip.pin < KVM_IOAPIC_NUM_PINS;
@@ -71,14 +72,14 @@ static int routing_fill(struct routing *routing, uint32_t nr,
 }
 
 static int routing_make(struct routing **out, uint32_t nr,
-			const struct kvm_irq_routing_entry *entries)
+			const struct kvm_irq_routing_entry *entries, bool chips)
 {
 	struct routing *routing;
 	uint32_t gsis = 0, i;
 	int rc;
 
 	for (i = 0; i < nr; i++) {
-		if (entries[i].gsi >= GSI_LIMIT || !entry_is_valid(&entries[i])) {
+		if (entries[i].gsi >= GSI_LIMIT || !entry_is_valid(&entries[i], chips)) {
 			message_refused("KVM_SET_GSI_ROUTING: entry %u (GSI %u, type %u, flags "
 					"%#x) names what x86 does not have",
 					i, entries[i].gsi, entries[i].type, entries[i].flags);
@@ -108,7 +109,7 @@ static int routing_replace(struct vm *vm, uint32_t nr, const struct kvm_irq_rout
 {
 	struct interrupts_private *p = vm->interrupts.private;
 	struct routing *routing, *old;
-	int rc = routing_make(&routing, nr, entries);
+	int rc = routing_make(&routing, nr, entries, vm->interrupts.irqchip);
 
 	if (rc < 0)
 		return rc;
@@ -118,6 +119,11 @@ static int routing_replace(struct vm *vm, uint32_t nr, const struct kvm_irq_rout
 	pthread_mutex_unlock(&p->config);
 	routing_put(old);
 	return 0;
+}
+
+int routing_set_empty(struct vm *vm)
+{
+	return routing_replace(vm, 0, NULL);
 }
 
 int routing_set_default(struct vm *vm)
@@ -160,7 +166,7 @@ const struct kvm_irq_routing_entry *routing_find(const struct routing *routing, 
 long interrupts_set_gsi_routing(struct vm *vm, uint32_t nr, uint32_t flags,
 				const struct kvm_irq_routing_entry *entries)
 {
-	if (!vm->interrupts.irqchip) {
+	if (!vm->interrupts.lapic) {
 		message_refused("KVM_SET_GSI_ROUTING: without KVM_CREATE_IRQCHIP");
 		return -EINVAL;
 	}

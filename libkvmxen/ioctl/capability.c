@@ -6,6 +6,7 @@
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/ioctl/newer.h"
 #include "libkvmxen/ioctl/table.h"
+#include "libkvmxen/machine/monitor.h"
 #include "libkvmxen/machine/vcpu.h"
 
 static long online_cpus(void)
@@ -18,6 +19,12 @@ static long online_cpus(void)
 static long xsave_works(void)
 {
 	return system_has_xsave();
+}
+
+/* The events are the monitor's. */
+static long debug_works(void)
+{
+	return monitor_wanted();
 }
 
 #define CAP(name, value)                                                                           \
@@ -56,7 +63,7 @@ static const struct capability table[] = {
 	CAP(SYNC_MMU, 1),
 	CAP(DESTROY_MEMORY_REGION_WORKS, 1),
 	CAP(USER_NMI, 1),
-	CAP_ABSENT(SET_GUEST_DEBUG, NOT_YET),
+	CAP_CALL(SET_GUEST_DEBUG, debug_works),
 	CAP(REINJECT_CONTROL, 1),
 	CAP(IRQ_ROUTING, 4096),
 	CAP(IRQ_INJECT_STATUS, 1),

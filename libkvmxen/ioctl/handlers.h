@@ -60,7 +60,11 @@ long vcpu_set_cpuid(struct vcpu *vcpu, void *user);
 long vcpu_set_signal_mask(struct vcpu *vcpu, void *user);
 long vcpu_interrupt(struct vcpu *vcpu, const struct kvm_interrupt *irq);
 long vcpu_nmi(struct vcpu *vcpu);
+long vcpu_set_guest_debug(struct vcpu *vcpu, const struct kvm_guest_debug *debug);
 long vcpu_translate(struct vcpu *vcpu, struct kvm_translation *translation);
+/* The same with these control registers: false when the address is not mapped. */
+bool vcpu_translate_with(struct vcpu *vcpu, const struct kvm_sregs *sregs, uint64_t linear,
+			 uint64_t *physical);
 long vcpu_get_tsc_khz(struct vcpu *vcpu);
 long vcpu_set_tsc_khz(struct vcpu *vcpu, unsigned long khz);
 long vcpu_set_vapic_addr(struct vcpu *vcpu, void *user);

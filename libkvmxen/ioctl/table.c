@@ -180,6 +180,7 @@ WITH_STRUCT(vcpu, vcpu_set_signal_mask, void)
 WITH_STRUCT(vcpu, vcpu_interrupt, struct kvm_interrupt)
 WITH_NOTHING(vcpu, vcpu_nmi)
 WITH_STRUCT(vcpu, vcpu_translate, struct kvm_translation)
+WITH_STRUCT(vcpu, vcpu_set_guest_debug, struct kvm_guest_debug)
 WITH_NOTHING(vcpu, vcpu_get_tsc_khz)
 WITH_VALUE(vcpu, vcpu_set_tsc_khz)
 WITH_STRUCT(vcpu, vcpu_set_vapic_addr, void)
@@ -289,6 +290,7 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_SREGS2, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_sregs2),
 	ROW(KVM_SET_SREGS2, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_sregs2),
 	ROW(KVM_TRANSLATE, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_translate),
+	ROW(KVM_SET_GUEST_DEBUG, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_guest_debug),
 	ROW(KVM_INTERRUPT, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_interrupt),
 	ROW(KVM_NMI, FD_VCPU, ARGUMENT_IGNORED, call_vcpu_nmi),
 	ROW(KVM_GET_MSRS, FD_VCPU, ARGUMENT_USER, call_vcpu_get_msrs),
@@ -329,7 +331,6 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_DEVICE_ATTR, FD_DEVICE, ARGUMENT_IGNORED, call_vfio_get_attr),
 	ROW(KVM_HAS_DEVICE_ATTR, FD_DEVICE, ARGUMENT_STRUCT, call_vfio_has_attr),
 
-	ABSENT(KVM_SET_GUEST_DEBUG, FD_VCPU, "not done yet"),
 	REFUSED(KVM_SMI, FD_VCPU, ENOTTY, "Xen's HVM guests have no SMM"),
 	REFUSED_READ(KVM_ENABLE_CAP, FD_VCPU, "Xen's vcpus have nothing that waits to be enabled"),
 	ABSENT(KVM_KVMCLOCK_CTRL, FD_VCPU, "no kvmclock: Xen cannot intercept its MSRs"),

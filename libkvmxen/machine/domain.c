@@ -14,6 +14,7 @@
 
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/cpuid.h"
+#include "libkvmxen/machine/debug.h"
 #include "libkvmxen/machine/janitor.h"
 #include "libkvmxen/machine/load.h"
 #include "libkvmxen/machine/monitor.h"
@@ -224,9 +225,10 @@ static int start(struct vm *vm, const char **step)
 	STEP(memory_flush(vm));
 	if (monitor_wanted())
 		STEP(monitor_start(vm));
+	vm->debugged = false;
+	STEP(debug_update(vm));
 	STEP(load_first(vm));
-	if (vm->interrupts.irqchip)
-		STEP(interrupts_materialise(vm));
+	STEP(interrupts_materialise(vm));
 	STEP(CONTROL(vm, domain_unpause));
 #undef STEP
 	return 0;

@@ -1,3 +1,5 @@
+#include "libkvmxen/machine/debug.h"
+#include "libkvmxen/machine/inject.h"
 #include "libkvmxen/machine/load.h"
 
 #include <errno.h>
@@ -56,6 +58,7 @@ static int read_cpu(struct vcpu *vcpu, struct vcpu_state *fresh)
 	tsc_record_end(vcpu->vm);
 	if (rc == 0) {
 		cpu_record_to_state(fresh, &cpu);
+		debug_from_record(vcpu, fresh);
 		fresh->tsc_host = host;
 		tsc_read(vcpu->vm, fresh);
 	}
@@ -135,6 +138,8 @@ static void take(struct vcpu *vcpu, const struct vcpu_state *fresh, uint32_t par
 		state->events = fresh->events;
 		memcpy(state->sregs.interrupt_bitmap, fresh->sregs.interrupt_bitmap,
 		       sizeof fresh->sregs.interrupt_bitmap);
+		if (vcpu->injecting != INJECT_NONE)
+			inject_show(vcpu);
 	}
 	if (want & STATE_MSRS)
 		for (int row = 0; row < MSR_TABLE_SIZE; row++)
@@ -170,7 +175,7 @@ static int read_lapic(struct vcpu *vcpu, struct vcpu_state *fresh)
 	if (rc == 0)
 		lapic_record_to_state(fresh, &r->lapic, &r->lapic_regs);
 	/* Without an irqchip Xen's LAPIC is there but switched off: KVM's answer is its own. */
-	if (rc == 0 && !vcpu->vm->interrupts.irqchip) {
+	if (rc == 0 && !vcpu->vm->interrupts.lapic) {
 		fresh->sregs.apic_base = vcpu->state.sregs.apic_base;
 		fresh->sregs.cr8 = vcpu->state.sregs.cr8;
 		fresh->lapic = vcpu->state.lapic;
@@ -247,7 +252,7 @@ int load_read(struct vcpu *vcpu, uint32_t parts)
 	if (rc == 0 && (parts & STATE_LAPIC))
 		rc = read_lapic(vcpu, fresh);
 	/* Without an in-kernel LAPIC KVM knows no halted vcpu: HLT was an exit. */
-	if (!vcpu->vm->interrupts.irqchip)
+	if (!vcpu->vm->interrupts.lapic)
 		fresh->mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
 	if (rc == 0)
 		take(vcpu, fresh, parts);
@@ -264,7 +269,7 @@ out:
 static void add_lapic(struct image *image, struct vcpu *vcpu, struct vcpu_records *r)
 {
 	lapic_record_from_state(&r->lapic, &r->lapic_regs, r->view);
-	if (!vcpu->vm->interrupts.irqchip) {
+	if (!vcpu->vm->interrupts.lapic) {
 		r->lapic.apic_base_msr &= ~(uint64_t)MSR_APICBASE_ENABLE;
 		r->lapic.disabled |= VLAPIC_HW_DISABLED;
 	}
@@ -313,7 +318,7 @@ static bool wants_up(struct vcpu *vcpu, const struct vcpu_records *r)
 /* Notes what the load does to a request that is not answered yet, shown to the VMM or not: its
  * result is dropped by Xen (see work_on_request), and an MMIO access is issued again, unless the
  * VMM has moved the vcpu elsewhere. self: whose thread we are; it has put its result into the
- * registers beforehand. */
+ * registers beforehand, if it has taken the request. */
 static void note_cancelled(struct vcpu *vcpu, const struct vcpu *self, bool same_rip)
 {
 	const struct ioreq *slot = vcpu->slot;
@@ -322,7 +327,7 @@ static void note_cancelled(struct vcpu *vcpu, const struct vcpu *self, bool same
 	    slot->type == IOREQ_TYPE_INVALIDATE)
 		return;
 	vcpu->has_replay = same_rip && slot->type == IOREQ_TYPE_COPY && !slot->data_is_ptr;
-	if (vcpu != self)
+	if (vcpu != self || vcpu->io_untaken)
 		atomic_store(&vcpu->io_cancelled, true);
 }
 
@@ -419,10 +424,12 @@ static int build_and_set(struct vm *vm, struct vcpu_records *all, bool first,
 		if (!wants_up(vcpu, r))
 			continue;
 		cpu_record_from_state(&r->cpu, r->view);
+		if (debug_busy(vcpu))
+			debug_to_record(vcpu, &r->cpu, r->view == &vcpu->state);
 		image_add(&image, HVM_SAVE_CODE(CPU), i, &r->cpu, sizeof r->cpu);
 		note_cancelled(vcpu, self, old_rip == r->cpu.rip);
 	}
-	if (rc == 0 && vm->interrupts.irqchip)
+	if (rc == 0 && vm->interrupts.lapic)
 		rc = interrupts_records(vm, &image);
 	for (i = 0; i < count; i++)
 		if (wants_lapic(&all[i], first))
@@ -523,6 +530,7 @@ static int refresh(struct vcpu *vcpu, struct vcpu_records *r, const void *contex
 		r->up = true;
 		memcpy(&r->cpu, body, sizeof r->cpu);
 		cpu_record_to_state(fresh, &r->cpu);
+		debug_from_record(vcpu, fresh);
 		fresh->tsc_host = host;
 	}
 	body = image_find(context, size, HVM_SAVE_CODE(MTRR), vcpu->index, &length);

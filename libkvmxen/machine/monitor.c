@@ -13,6 +13,7 @@
 #include <xen/vm_event.h>
 
 #include "libkvmxen/machine/cpuid.h"
+#include "libkvmxen/machine/debug.h"
 #include "libkvmxen/machine/vcpu.h"
 #include "libkvmxen/machine/vm.h"
 #include "libkvmxen/message.h"
@@ -26,6 +27,8 @@
 #define LEAF_FEATURES   1
 #define FEATURES_APIC   (1u << 9) /* EDX of leaf 1 */
 #define LEAF_XSTATE     0xd
+#define VECTOR_DB       1
+#define VECTOR_BP       3
 
 struct monitor {
 	struct watch watch;
@@ -60,7 +63,7 @@ static void lookup(const struct vcpu *vcpu, const struct vm_event_cpuid *cpuid,
 		.apic_enabled = vcpu->state.sregs.apic_base & APICBASE_ENABLE,
 	};
 
-	if (cpuid->leaf == LEAF_FEATURES && vcpu->vm->interrupts.irqchip)
+	if (cpuid->leaf == LEAF_FEATURES && vcpu->vm->interrupts.lapic)
 		dynamic.apic_enabled = regs->rdx & FEATURES_APIC;
 	cpuid_lookup(vcpu->cpuid, vcpu->cpuid_count, &dynamic, cpuid->leaf, cpuid->subleaf, answer);
 	/* EBX: how much XSAVE stores with the XCR0 and XSS of now. */
@@ -78,34 +81,52 @@ static void step_over(struct vm_event_regs_x86 *regs, uint32_t length)
 	regs->rflags &= ~RFLAGS_RF;
 }
 
-/* Turns the request into its response. Nothing in it is believed. */
-static void answer(struct monitor *monitor, vm_event_request_t *event)
+static void answer_cpuid(struct vcpu *vcpu, vm_event_request_t *event)
 {
-	struct vm *vm = monitor->vm;
 	struct vm_event_regs_x86 *regs = &event->data.regs.x86;
-	struct vcpu *vcpu = NULL;
 	uint32_t values[4];
 
-	event->flags &= VM_EVENT_FLAG_VCPU_PAUSED;
-	if (event->vcpu_id < atomic_load(&vm->vcpu_count))
-		vcpu = vm->vcpus[event->vcpu_id];
-	if (event->version != VM_EVENT_INTERFACE_VERSION ||
-	    event->reason != VM_EVENT_REASON_CPUID || !vcpu ||
-	    event->u.cpuid.insn_length > INSN_LENGTH_MAX) {
-		message_error("CPUID monitor: an event that nobody asked for: version %u reason %u "
-			      "vcpu %u",
-			      event->version, event->reason, event->vcpu_id);
-		event->version = VM_EVENT_INTERFACE_VERSION;
-		return;
-	}
 	lookup(vcpu, &event->u.cpuid, regs, values);
+	step_over(regs, event->u.cpuid.insn_length);
+	STATS_ADD(&vcpu->vm->stats->cpuids);
+	if (debug_cpuid(vcpu, values, regs->rip))
+		return;
 	regs->rax = values[0];
 	regs->rbx = values[1];
 	regs->rcx = values[2];
 	regs->rdx = values[3];
-	step_over(regs, event->u.cpuid.insn_length);
 	event->flags |= VM_EVENT_FLAG_SET_REGISTERS;
-	STATS_ADD(&vm->stats->cpuids);
+}
+
+/* Turns the request into its response. Nothing in it is believed. */
+static void answer(struct monitor *monitor, vm_event_request_t *event)
+{
+	struct vm *vm = monitor->vm;
+	struct vcpu *vcpu = NULL;
+
+	event->flags &= VM_EVENT_FLAG_VCPU_PAUSED;
+	if (event->vcpu_id < atomic_load(&vm->vcpu_count))
+		vcpu = vm->vcpus[event->vcpu_id];
+	if (event->version == VM_EVENT_INTERFACE_VERSION && vcpu) {
+		switch (event->reason) {
+		case VM_EVENT_REASON_CPUID:
+			if (event->u.cpuid.insn_length > INSN_LENGTH_MAX)
+				break;
+			answer_cpuid(vcpu, event);
+			return;
+		case VM_EVENT_REASON_SOFTWARE_BREAKPOINT:
+			debug_event(vcpu, VECTOR_BP, event->u.software_breakpoint.type,
+				    event->u.software_breakpoint.insn_length);
+			return;
+		case VM_EVENT_REASON_DEBUG_EXCEPTION:
+			debug_event(vcpu, VECTOR_DB, event->u.debug_exception.type,
+				    event->u.debug_exception.insn_length);
+			return;
+		}
+	}
+	message_error("monitor: an event that nobody asked for: version %u reason %u vcpu %u",
+		      event->version, event->reason, event->vcpu_id);
+	event->version = VM_EVENT_INTERFACE_VERSION;
 }
 
 static bool serve_ring(struct monitor *monitor)

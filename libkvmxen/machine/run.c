@@ -13,9 +13,12 @@
 #include "libkvmxen/convert/convert.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/exit.h"
+#include "libkvmxen/machine/debug.h"
+#include "libkvmxen/machine/inject.h"
 #include "libkvmxen/machine/load.h"
 #include "libkvmxen/machine/shutdown.h"
 #include "libkvmxen/machine/wait.h"
+#include "libkvmxen/machine/window.h"
 #include "libkvmxen/machine/world.h"
 #include "libkvmxen/message.h"
 
@@ -25,11 +28,18 @@
 #define IDLE_FIRST_MS         32
 #define IDLE_FIRST_NO_IRQCHIP 1 /* HLT is an exit then, and found no sooner than by asking */
 #define IDLE_LAST_MS          512
+/* How often a vcpu is looked at whose VMM waits for an interrupt window or an end of interrupt. */
+#define POLL_FIRST_MS 1
+#define POLL_LAST_MS  4
 
 struct run {
 	struct vcpu *vcpu;
 	struct wait wait;
 	unsigned idle_ms;
+	unsigned poll_ms; /* how soon to look for a window or an end of interrupt */
+	int eoi;          /* the vector of an end of interrupt to be shown, or -1 */
+	bool hold;        /* the vcpu is wanted at rest between two instructions: see held */
+	bool stepped;     /* an I/O instruction that the debugger steps is being completed */
 };
 
 static long finish(struct vcpu *vcpu, enum vcpu_phase phase, long rc)
@@ -57,6 +67,18 @@ static long finish_shutdown(struct vcpu *vcpu)
 {
 	shutdown_forget_events(vcpu);
 	return finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
+}
+
+static long finish_eoi(struct run *r, enum vcpu_phase phase)
+{
+	r->vcpu->run->eoi.vector = r->eoi;
+	return finish_exit(r->vcpu, phase, KVM_EXIT_IOAPIC_EOI);
+}
+
+/* A signal or immediate_exit; what is told once only goes first. */
+static long finish_stop(struct run *r, enum vcpu_phase phase)
+{
+	return r->eoi >= 0 ? finish_eoi(r, phase) : finish_interrupted(r->vcpu, phase);
 }
 
 /* The guest goes on from here: copies of its state are stale from now. */
@@ -182,11 +204,12 @@ static long make_up(struct vcpu *vcpu)
 static long work_on_request(struct run *r)
 {
 	struct vcpu *vcpu = r->vcpu;
+	bool made_up = false;
 	long rc;
 
 	if (exit_next(vcpu) == EXIT_SHOWN)
 		return 1;
-	if (r->wait.stop) {
+	if (r->wait.stop || r->hold) {
 		/* The instruction is completed, and the next one must not begin. */
 		rc = world_arm(vcpu->vm);
 		if (rc < 0)
@@ -194,11 +217,15 @@ static long work_on_request(struct run *r)
 	}
 	vcpu->phase = VCPU_RUNNING;
 	do {
+		/* Once the registers have the result, no later load of another vcpu's can lose it:
+		 * to load again would only make that one load again. */
 		if (atomic_load(&vcpu->io_cancelled)) {
 			wait_block(&r->wait, vcpu);
-			rc = make_up(vcpu);
+			rc = made_up ? 0 : make_up(vcpu);
 			if (rc < 0)
 				return rc;
+			atomic_store(&vcpu->io_cancelled, false);
+			made_up = true;
 		}
 		if (vcpu->has_replay)
 			remember_replay(vcpu);
@@ -206,6 +233,47 @@ static long work_on_request(struct run *r)
 		vcpu->state.known = 0;
 	} while (!world_answer(vcpu));
 	return 0;
+}
+
+/* Xen leaves HLT for an interrupt only. To go on without one, the vcpu is taken down and brought up
+ * again with the state that it has. */
+static long leave_halt(struct vcpu *vcpu)
+{
+	long rc = load_read(vcpu, STATE_ALL);
+
+	if (rc < 0)
+		return rc;
+	vcpu->halted = false;
+	vcpu->state.mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
+	vcpu->state.dirty |= STATE_MP | STATE_REGS;
+	return 0;
+}
+
+/* The vcpu is at rest between two instructions. What waited for that is done now. 1: KVM_RUN ends
+ * with *rc; 0: the guest may go on. */
+static int held(struct run *r, enum vcpu_phase phase, long *rc)
+{
+	struct vcpu *vcpu = r->vcpu;
+
+	r->hold = false;
+	*rc = 0;
+	vcpu->phase = phase;
+	if (vcpu->injecting != INJECT_NONE)
+		*rc = inject(vcpu);
+	if (*rc >= 0 && vcpu->phase == VCPU_IDLE && window_injects(vcpu))
+		*rc = leave_halt(vcpu);
+	if (*rc >= 0 && vcpu->state.dirty)
+		*rc = flush(vcpu);
+	if (*rc < 0)
+		return 1;
+	if (r->eoi >= 0) {
+		*rc = finish_eoi(r, phase);
+		return 1;
+	}
+	if (!window_wanted(vcpu) || !window_open(vcpu))
+		return 0;
+	*rc = finish_exit(vcpu, phase, KVM_EXIT_IRQ_WINDOW_OPEN);
+	return 1;
 }
 
 /* --- what the slot holds --- */
@@ -231,10 +299,16 @@ static int take_request(struct run *r, long *rc)
 			*rc = finish_shutdown(vcpu);
 			return 1;
 		}
-		if (r->wait.stop) {
-			*rc = finish_interrupted(vcpu, VCPU_PARKED);
+		if (debug_active(vcpu) && debug_stopped(vcpu, r->stepped)) {
+			*rc = finish_exit(vcpu, VCPU_PARKED, KVM_EXIT_DEBUG);
 			return 1;
 		}
+		if (r->wait.stop) {
+			*rc = finish_stop(r, VCPU_PARKED);
+			return 1;
+		}
+		if ((r->hold || window_asked(vcpu)) && held(r, VCPU_PARKED, rc))
+			return 1;
 		/* A stop of the world in progress answers for us when it ends: world_answer
 		 * waits for that. */
 		STATS_ADD(&vcpu->vm->stats->invalidates);
@@ -329,9 +403,9 @@ static int look_idle(struct run *r, long *rc)
 		*rc = look_executed(vcpu);
 		return *rc < 0;
 	}
-	if (vm->interrupts.irqchip)
+	if (vm->interrupts.lapic)
 		return 0;
-	/* Without an irqchip HLT is the VMM's business. */
+	/* Without a LAPIC in the kernel HLT is the VMM's business. */
 	vcpu->halted = true;
 	*rc = finish_exit(vcpu, VCPU_IDLE, KVM_EXIT_HLT);
 	return 1;
@@ -339,7 +413,36 @@ static int look_idle(struct run *r, long *rc)
 
 static unsigned idle_first(const struct vcpu *vcpu)
 {
-	return vcpu->vm->interrupts.irqchip ? IDLE_FIRST_MS : IDLE_FIRST_NO_IRQCHIP;
+	return vcpu->vm->interrupts.lapic ? IDLE_FIRST_MS : IDLE_FIRST_NO_IRQCHIP;
+}
+
+/* An I/O of the guest is in the slot. An end of interrupt before it is shown before it: the request
+ * stays for the next KVM_RUN. */
+static bool eoi_first(struct run *r)
+{
+	struct vcpu *vcpu = r->vcpu;
+
+	if (vcpu->slot->type == IOREQ_TYPE_INVALIDATE)
+		return false;
+	if (r->eoi < 0 && interrupts_expect_eoi(vcpu))
+		r->eoi = interrupts_ended(vcpu);
+	return r->eoi >= 0;
+}
+
+/* Waits for the slot, a kick or the time. True: nothing came. */
+static bool wait_for_vcpu(struct run *r)
+{
+	struct vcpu *vcpu = r->vcpu;
+	bool window = window_wanted(vcpu), eoi = interrupts_expect_eoi(vcpu);
+
+	if (!window && !eoi)
+		return wait_event(&r->wait, vcpu, r->idle_ms);
+	if (!wait_event(&r->wait, vcpu, r->poll_ms))
+		return false;
+	r->poll_ms = r->poll_ms * 2 > POLL_LAST_MS ? POLL_LAST_MS : r->poll_ms * 2;
+	r->eoi = eoi ? interrupts_ended(vcpu) : -1;
+	r->hold = r->eoi >= 0 || (window && window_glimpse(vcpu));
+	return true;
 }
 
 static long loop(struct run *r)
@@ -348,24 +451,30 @@ static long loop(struct run *r)
 	long rc;
 
 	r->idle_ms = idle_first(vcpu);
+	r->poll_ms = POLL_FIRST_MS;
 	for (;;) {
 		if (world_slot_state(vcpu) == STATE_IOREQ_READY) {
+			vcpu->io_untaken = eoi_first(r);
+			if (vcpu->io_untaken)
+				return finish_eoi(r, VCPU_RUNNING);
 			if (take_request(r, &rc))
 				return rc;
 			r->idle_ms = idle_first(vcpu);
 			continue;
 		}
-		if (r->wait.stop) {
+		if (r->wait.stop || r->hold) {
 			wait_block(&r->wait, vcpu);
 			rc = world_park(vcpu);
 			if (rc < 0)
 				return rc;
-			if (rc == 1)
-				return finish_interrupted(vcpu, VCPU_IDLE);
+			if (rc == 1 && r->wait.stop)
+				return finish_stop(r, VCPU_IDLE);
+			if (rc == 1 && held(r, VCPU_IDLE, &rc))
+				return rc;
 			continue;
 		}
 		/* Work that came while the guest runs (the worker flushes for slots). */
-		if (wait_event(&r->wait, vcpu, r->idle_ms) && look_idle(r, &rc))
+		if (wait_for_vcpu(r) && look_idle(r, &rc))
 			return rc;
 	}
 }
@@ -389,18 +498,51 @@ static int resume(struct run *r, long *rc)
 	return 0;
 }
 
-/* Xen leaves HLT for an interrupt only. To go on without one, the vcpu is taken down and brought up
- * again with the state that it has. */
-static long leave_halt(struct vcpu *vcpu)
+/* An instruction whose exit was shown is completed before an interrupt is injected behind it, and
+ * before anybody is told that one could be; and before a debugger is told that it was stepped. */
+static bool complete_first(const struct vcpu *vcpu)
 {
-	long rc = load_read(vcpu, STATE_ALL);
+	if (vcpu->phase != VCPU_EXIT || vcpu->io_done < vcpu->io.count ||
+	    atomic_load_explicit(&vcpu->vm->work, memory_order_relaxed))
+		return false;
+	if (!vcpu->state.dirty && (debug_stepping(vcpu) || vcpu->injecting != INJECT_NONE))
+		return true;
+	if (!window_asked(vcpu))
+		return false;
+	return vcpu->state.dirty ? !(vcpu->state.dirty & ~(STATE_EVENTS | STATE_LAPIC))
+				 : window_wanted(vcpu) && vcpu->run->if_flag;
+}
 
+/* What goes into the vcpu before it runs. 0 or -errno. */
+static long prepare(struct run *r)
+{
+	struct vcpu *vcpu = r->vcpu;
+	long rc = 0;
+
+	/* Both before the domain is made: that is when a new vcpu begins to run. */
+	if (debug_busy(vcpu) && !(vcpu->phase == VCPU_EXIT && debug_stepping(vcpu)))
+		rc = debug_prepare(vcpu);
+	/* Behind an access to memory it has to wait until that is complete: see complete_first. */
+	if (rc == 0 && vcpu->injecting != INJECT_NONE &&
+	    !(vcpu->phase == VCPU_EXIT && vcpu->io.type == IOREQ_TYPE_COPY))
+		rc = inject(vcpu);
+	if (rc >= 0 && !vcpu->slot)
+		rc = materialise(vcpu);
+	if (rc >= 0 && (vcpu->halted || (vcpu->phase == VCPU_IDLE && window_injects(vcpu))))
+		rc = leave_halt(vcpu);
 	if (rc < 0)
 		return rc;
-	vcpu->halted = false;
-	vcpu->state.mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
-	vcpu->state.dirty |= STATE_MP | STATE_REGS;
-	return 0;
+	if (complete_first(vcpu)) {
+		r->hold = true;
+		r->stepped = debug_stepping(vcpu);
+		return 0;
+	}
+	if (!needs_flush(vcpu))
+		return 0;
+	/* A load makes Xen forget the request: the result of an IN must go where it would have
+	 * gone. */
+	rc = vcpu->phase == VCPU_EXIT && vcpu->io_done == vcpu->io.count ? merge_input(vcpu) : 0;
+	return rc < 0 ? rc : flush(vcpu);
 }
 
 static long run_guest(struct run *r)
@@ -412,26 +554,9 @@ static long run_guest(struct run *r)
 		return rc;
 	if (!vcpu->slot || vcpu->halted || needs_flush(vcpu))
 		wait_block(&r->wait, vcpu);
-	if (!vcpu->slot) {
-		rc = materialise(vcpu);
-		if (rc < 0)
-			return rc;
-	}
-	if (vcpu->halted) {
-		rc = leave_halt(vcpu);
-		if (rc < 0)
-			return rc;
-	}
-	if (needs_flush(vcpu)) {
-		/* A load makes Xen forget the request: the result of an IN must go where it would
-		 * have gone. */
-		if (vcpu->phase == VCPU_EXIT && vcpu->io_done == vcpu->io.count)
-			rc = merge_input(vcpu);
-		if (rc == 0)
-			rc = flush(vcpu);
-		if (rc < 0)
-			return rc;
-	}
+	rc = prepare(r);
+	if (rc < 0)
+		return rc;
 	if (vcpu->phase == VCPU_STOPPED)
 		return finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
 	if (vcpu->phase == VCPU_EXIT) {
@@ -439,6 +564,8 @@ static long run_guest(struct run *r)
 		if (rc != 0)
 			return rc == 1 ? finish(vcpu, VCPU_EXIT, 0) : rc;
 	} else if (vcpu->phase == VCPU_PARKED) {
+		if (window_wanted(vcpu) && held(r, VCPU_PARKED, &rc))
+			return rc;
 		let_run(vcpu);
 	} else {
 		vcpu->state.known = 0;
@@ -447,19 +574,9 @@ static long run_guest(struct run *r)
 	return loop(r);
 }
 
-/* With an in-kernel irqchip KVM always says "ready"; the rest mirrors the LAPIC. */
-static void fill_run(struct vcpu *vcpu)
-{
-	struct kvm_run *run = vcpu->run;
-
-	run->ready_for_interrupt_injection = vcpu->vm->interrupts.irqchip;
-	run->apic_base = vcpu->state.sregs.apic_base;
-	run->cr8 = vcpu->state.sregs.cr8;
-}
-
 long vcpu_run(struct vcpu *vcpu)
 {
-	struct run r = {.vcpu = vcpu};
+	struct run r = {.vcpu = vcpu, .eoi = -1};
 	uint32_t reason = vcpu->run->exit_reason;
 	bool immediate;
 	long rc;
@@ -468,10 +585,13 @@ long vcpu_run(struct vcpu *vcpu)
 		return -EIO;
 	wait_begin(&r.wait, vcpu);
 	immediate = r.wait.stop;
-	if (vcpu->run->kvm_valid_regs || vcpu->run->kvm_dirty_regs)
+	if (vcpu->run->kvm_valid_regs || vcpu->run->kvm_dirty_regs || window_asked(vcpu) ||
+	    debug_busy(vcpu))
 		wait_block(&r.wait, vcpu);
 	/* Before another vcpu's load may take this one's state as it is. */
 	rc = vcpu_sync_in(vcpu);
+	if (rc == 0)
+		rc = window_begin(vcpu);
 	if (rc == 0) {
 		atomic_store(&vcpu->in_run, true);
 		rc = run_guest(&r);
@@ -480,7 +600,7 @@ long vcpu_run(struct vcpu *vcpu)
 	/* KVM has not come as far as to have a reason. */
 	if (immediate && rc == -EINTR)
 		vcpu->run->exit_reason = reason;
-	fill_run(vcpu);
+	window_report(vcpu);
 	if (vcpu->run->kvm_valid_regs)
 		vcpu_sync_out(vcpu);
 	wait_end(&r.wait);

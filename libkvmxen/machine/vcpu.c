@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "libkvmxen/machine/tsc.h"
+#include "libkvmxen/machine/inject.h"
 #include "libkvmxen/message.h"
 
 /* The fd's file: a memfd, so that the VMM's own mmap, dup and close of it are the kernel's work. */
@@ -73,7 +75,8 @@ struct vcpu *vcpu_create(struct vm *vm, unsigned long id)
 
 	if (!vcpu)
 		goto failed;
-	vcpu->memfd = -1;
+	vcpu->memfd = vcpu->wake_fd = -1;
+	vcpu->injecting = INJECT_NONE;
 	vcpu->sigfd = -1;
 	vcpu_stats_init(vcpu);
 	rc = make_pages(vcpu);
@@ -81,6 +84,10 @@ struct vcpu *vcpu_create(struct vm *vm, unsigned long id)
 		goto failed;
 	pthread_mutex_lock(&vm->lock);
 	rc = check(vm, id);
+	if (rc == 0 && vm->interrupts.lapic && !vm->interrupts.irqchip) {
+		vcpu->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		rc = vcpu->wake_fd < 0 ? -errno : 0;
+	}
 	if (rc == 0) {
 		bool boot = id == vm->boot_cpu_id;
 
@@ -89,7 +96,7 @@ struct vcpu *vcpu_create(struct vm *vm, unsigned long id)
 		vcpu->index = atomic_load(&vm->vcpu_count);
 		vcpu->phase = VCPU_NEW;
 		pthread_mutex_init(&vcpu->mutex, NULL);
-		vcpu_state_reset(&vcpu->state, id, boot, vm->interrupts.irqchip);
+		vcpu_state_reset(&vcpu->state, id, boot, vm->interrupts.lapic);
 		tsc_created(vcpu);
 		vm->vcpus[vcpu->index] = vcpu;
 		atomic_fetch_add(&vm->vcpu_count, 1);
@@ -105,6 +112,8 @@ failed:
 			munmap(vcpu->run, VCPU_MMAP_SIZE);
 		if (vcpu->memfd >= 0)
 			close(vcpu->memfd);
+		if (vcpu->wake_fd >= 0)
+			close(vcpu->wake_fd);
 		free(vcpu);
 	}
 	errno = -rc;
@@ -121,6 +130,8 @@ void vcpu_free(struct vcpu *vcpu)
 	munmap(vcpu->run, VCPU_MMAP_SIZE);
 	if (vcpu->memfd >= 0)
 		close(vcpu->memfd);
+	if (vcpu->wake_fd >= 0)
+		close(vcpu->wake_fd);
 	if (vcpu->sigfd >= 0)
 		close(vcpu->sigfd);
 	vcpu_stats_free(vcpu);

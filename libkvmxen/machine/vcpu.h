@@ -37,6 +37,21 @@ enum vcpu_phase {
 	VCPU_STOPPED, /* the domain is shut down (triple fault) or the vcpu halted for good */
 };
 
+/* What a debugger has set: machine/debug.h. */
+struct vcpu_debug {
+	uint32_t control; /* KVM_GUESTDBG_*; 0: not debugged */
+	uint64_t dr[8];   /* the VMM's DR0-3 and DR7 */
+	uint64_t behind;  /* linear address behind an instruction that is stepped by a breakpoint */
+	enum { DEBUG_TF = 1, DEBUG_DR = 2 } in_xen; /* what is the debugger's in Xen's registers */
+	bool stale;                                 /* they have to be loaded again */
+	struct kvm_debugregs guest;                 /* the guest's own meanwhile */
+	/* From the monitor's thread: the vector of the event that the vcpu parks for, or 0. */
+	_Atomic unsigned event;
+	uint32_t cpuid[4]; /* with DEBUG_EVENT_CPUID: the registers behind it */
+	uint64_t cpuid_rip;
+};
+#define DEBUG_EVENT_CPUID 0x100
+
 struct vcpu {
 	struct vm *vm;
 	uint32_t id;    /* KVM's: the APIC id */
@@ -73,6 +88,7 @@ struct vcpu {
 	struct ioreq io;   /* the copy of the request that is being worked on */
 	uint32_t io_done;  /* elements of it already completed */
 	uint32_t io_shown; /* elements in the exit shown to the VMM; 0: none shown */
+	bool io_untaken;   /* KVM_RUN has ended before it took the request in the slot */
 	bool halted;       /* KVM_EXIT_HLT was shown: KVM's next KVM_RUN goes on behind it */
 	atomic_bool
 		io_cancelled; /* a context load made Xen forget it: exit_complete puts that right */
@@ -81,6 +97,20 @@ struct vcpu {
 	bool has_replay;      /* the next request may be the re-issue of one already served */
 	struct ioreq replay;
 	uint64_t replay_data;
+	/* With a split irqchip: vectors whose end its IOAPIC waits for (interrupts/eoi.c), and what
+	 * wakes the vcpu's thread when one is added; else -1. */
+	_Atomic uint32_t eoi[8];
+	int wake_fd;
+
+	struct vcpu_debug debug;
+
+	int injecting; /* KVM_INTERRUPT's vector until it is in Xen, or INJECT_NONE:
+			  machine/inject.h */
+
+	/* interrupt window: machine/window.h */
+	unsigned window_looks; /* exits reported exactly, or WINDOW_FOLLOWED */
+	uint64_t shadow_rip;   /* where the vcpu was seen behind what looks like an STI; or 0 */
+
 	atomic_bool in_run;    /* its thread is inside KVM_RUN and may let Xen run it */
 	atomic_bool answering; /* about to answer its slot: see machine/world.h */
 };

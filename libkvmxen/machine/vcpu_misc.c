@@ -4,8 +4,10 @@
 
 #include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/machine/inject.h"
 #include "libkvmxen/machine/load.h"
 #include "libkvmxen/machine/msr.h"
+#include "libkvmxen/machine/window.h"
 #include "libkvmxen/message.h"
 
 #define KERNEL_SIGSET      8 /* the kernel's sigset_t */
@@ -54,19 +56,17 @@ long vcpu_set_signal_mask(struct vcpu *vcpu, void *user)
 
 long vcpu_interrupt(struct vcpu *vcpu, const struct kvm_interrupt *irq)
 {
-	long rc;
-
 	if (irq->irq >= 256)
 		return -EINVAL;
 	if (vcpu->vm->interrupts.irqchip)
 		return -ENXIO;
-	rc = load_read(vcpu, STATE_EVENTS);
-	if (rc < 0)
-		return rc;
-	vcpu->state.events.interrupt.injected = 1;
-	vcpu->state.events.interrupt.nr = irq->irq;
-	vcpu->state.events.interrupt.soft = 0;
-	vcpu->state.dirty |= STATE_EVENTS;
+	/* With a LAPIC in the kernel it is the vector of a PIC that waits for its turn. */
+	if (vcpu->vm->interrupts.lapic && vcpu->injecting != INJECT_NONE)
+		return -EEXIST;
+	vcpu->injecting = irq->irq;
+	if (vcpu->state.known & STATE_EVENTS)
+		inject_show(vcpu);
+	vcpu->window_looks = WINDOW_FOLLOWED;
 	return 0;
 }
 
@@ -96,7 +96,7 @@ long vcpu_set_vapic_addr(struct vcpu *vcpu, void *user)
 {
 	struct kvm_vapic_addr at;
 
-	if (!vcpu->vm->interrupts.irqchip)
+	if (!vcpu->vm->interrupts.lapic)
 		return -EINVAL;
 	if (copy_in(&at, user, sizeof at))
 		return -EFAULT;

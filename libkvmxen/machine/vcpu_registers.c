@@ -9,6 +9,7 @@
 #include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/check.h"
+#include "libkvmxen/machine/inject.h"
 #include "libkvmxen/machine/load.h"
 #include "libkvmxen/machine/msr.h"
 #include "libkvmxen/machine/tsc.h"
@@ -209,6 +210,7 @@ long vcpu_set_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
 	if (rc < 0)
 		return rc;
 	vcpu_state_set_events(&vcpu->state, events);
+	vcpu->injecting = INJECT_NONE;
 	return 0;
 }
 
@@ -234,7 +236,7 @@ static void take_sipi(struct vcpu *vcpu)
 
 long vcpu_set_mp_state(struct vcpu *vcpu, const struct kvm_mp_state *mp_state)
 {
-	long rc = mp_state_check(mp_state, vcpu->vm->interrupts.irqchip);
+	long rc = mp_state_check(mp_state, vcpu->vm->interrupts.lapic);
 
 	if (rc < 0)
 		return rc;
@@ -256,7 +258,7 @@ long vcpu_get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *lapic)
 {
 	long rc;
 
-	if (!vcpu->vm->interrupts.irqchip)
+	if (!vcpu->vm->interrupts.lapic)
 		return -EINVAL;
 	rc = load_read(vcpu, STATE_LAPIC);
 	*lapic = vcpu->state.lapic;
@@ -268,7 +270,7 @@ long vcpu_set_lapic(struct vcpu *vcpu, void *user)
 	struct kvm_lapic_state lapic;
 	long rc;
 
-	if (!vcpu->vm->interrupts.irqchip)
+	if (!vcpu->vm->interrupts.lapic)
 		return -EINVAL;
 	if (copy_in(&lapic, user, sizeof lapic))
 		return -EFAULT;

@@ -68,17 +68,25 @@ static bool walk(struct vm *vm, const struct kvm_sregs *sregs, unsigned physical
 	return true;
 }
 
+bool vcpu_translate_with(struct vcpu *vcpu, const struct kvm_sregs *sregs, uint64_t linear,
+			 uint64_t *physical)
+{
+	*physical = linear;
+	return !(sregs->cr0 & CR0_PG) ||
+	       walk(vcpu->vm, sregs, cpuid_physical_bits(vcpu->cpuid, vcpu->cpuid_count), linear,
+		    physical);
+}
+
 long vcpu_translate(struct vcpu *vcpu, struct kvm_translation *translation)
 {
-	uint64_t linear = translation->linear_address, physical = linear;
-	bool valid = true;
+	uint64_t physical;
+	bool valid;
 	long rc = load_read(vcpu, STATE_SREGS);
 
 	if (rc < 0)
 		return rc;
-	if (vcpu->state.sregs.cr0 & CR0_PG)
-		valid = walk(vcpu->vm, &vcpu->state.sregs,
-			     cpuid_physical_bits(vcpu->cpuid, vcpu->cpuid_count), linear, &physical);
+	valid = vcpu_translate_with(vcpu, &vcpu->state.sregs, translation->linear_address,
+				    &physical);
 	translation->physical_address = valid ? physical : ~0ull;
 	translation->valid = valid;
 	translation->writeable = 1; /* as KVM, which does not look either */

@@ -69,6 +69,8 @@ struct vm {
 	pthread_mutex_t arm_lock; /* scratch_moved and the move itself */
 	bool scratch_moved;       /* the scratch frame is at MEMORY_SCRATCH_GFN_B */
 
+	bool debugged; /* Xen was told that some vcpu is: machine/debug.h */
+
 	/* Work for the next KVM_RUN of any vcpu: VM_WORK_* bits. */
 	atomic_uint work;
 

@@ -88,6 +88,8 @@ long vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 {
 	if (cap->cap == KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 && !cap->flags)
 		return memory_set_log_options(vm, cap->args[0]);
+	if (cap->cap == KVM_CAP_SPLIT_IRQCHIP && !cap->flags)
+		return interrupts_split_irqchip(vm, cap);
 	message_refused("KVM_ENABLE_CAP: capability %u cannot be enabled", cap->cap);
 	return -EINVAL;
 }

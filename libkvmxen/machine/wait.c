@@ -161,15 +161,17 @@ static int signal_fd(struct vcpu *vcpu)
 static int sleep_in_poll(struct wait *wait, struct vcpu *vcpu, unsigned timeout_ms)
 {
 	const struct device_ops *ops = vcpu->vm->xen.dev->ops;
-	struct pollfd fds[2] = {
+	struct pollfd fds[3] = {
 		{.fd = ops->evtchn_fd(vcpu->evtchn), .events = POLLIN},
+		{.fd = vcpu->wake_fd, .events = POLLIN},
 		{.fd = signal_fd(vcpu), .events = POLLIN},
 	};
 	struct timespec limit = {
 		.tv_sec = timeout_ms / 1000,
 		.tv_nsec = timeout_ms % 1000 * 1000000l,
 	};
-	const long arguments[6] = {(long)fds, 1, (long)&limit, 0, _NSIG / 8, 0};
+	const long arguments[6] = {(long)fds, 2, (long)&limit, 0, _NSIG / 8, 0};
+	uint64_t count;
 	int n, port;
 
 	if (vcpu->masked_port)
@@ -178,7 +180,7 @@ static int sleep_in_poll(struct wait *wait, struct vcpu *vcpu, unsigned timeout_
 	if (!wait->blocked) {
 		n = (int)gate_syscall(&vcpu->run->immediate_exit, SYS_ppoll, arguments);
 	} else {
-		n = ppoll(fds, 2, &limit, vcpu->has_sigmask ? NULL : &wait->mask);
+		n = ppoll(fds, 3, &limit, vcpu->has_sigmask ? NULL : &wait->mask);
 		n = n < 0 ? -errno : n;
 	}
 	if (n <= 0)
@@ -188,7 +190,9 @@ static int sleep_in_poll(struct wait *wait, struct vcpu *vcpu, unsigned timeout_
 		if (port > 0)
 			vcpu->masked_port = port;
 	}
-	return fds[1].revents & POLLIN ? -EINTR : 0;
+	if ((fds[1].revents & POLLIN) && read(vcpu->wake_fd, &count, sizeof count) < 0)
+		return -errno;
+	return fds[2].revents & POLLIN ? -EINTR : 0;
 }
 
 static bool is_failure(int rc)
@@ -223,7 +227,8 @@ bool wait_event(struct wait *wait, struct vcpu *vcpu, unsigned timeout_ms)
 			wait->stop = true;
 		return false;
 	}
-	if (!wait->blocked)
+	/* The ring does not see wake_fd. */
+	if (!wait->blocked && vcpu->wake_fd < 0)
 		rc = sleep_in_ring(vcpu, timeout_ms);
 	if (is_failure(rc))
 		rc = sleep_in_poll(wait, vcpu, timeout_ms);

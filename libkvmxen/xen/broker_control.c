@@ -200,6 +200,11 @@ out_release:
 	return rc;
 }
 
+static int monitor_debug(struct control *ctl, uint16_t domid, bool on)
+{
+	return call(ctl, OP(monitor_debug, domid, on));
+}
+
 static int monitor_close(struct control *ctl, uint16_t domid, void *ring)
 {
 	struct device *maps = broker_of_control(ctl)->maps;
@@ -317,6 +322,7 @@ static void control_close(struct control *ctl)
 	X(cpuid_host)                                                                              \
 	X(cpuid_set)                                                                               \
 	X(monitor_open)                                                                            \
+	X(monitor_debug)                                                                           \
 	X(monitor_close)                                                                           \
 	X(context_get)                                                                             \
 	X(context_get_one)                                                                         \

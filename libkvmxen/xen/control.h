@@ -106,6 +106,8 @@ struct control_ops {
 	 * is not mapped here. */
 	int (*monitor_open)(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
 			    uint32_t *port);
+	/* Every INT3 and #DB of the guest becomes an event on that ring as well, or no more. */
+	int (*monitor_debug)(struct control *ctl, uint16_t domid, bool on);
 	int (*monitor_close)(struct control *ctl, uint16_t domid, void *ring);
 
 	/* HVM save records (xen/arch-x86/hvm/save.h). */

@@ -98,6 +98,11 @@ struct device_ops {
 	/* XEN_DMOP_set_pci_link_route: PCI link 0-3 to an ISA irq, 0: none. */
 	int (*pci_link_route)(struct device *dev, uint16_t domid, uint8_t link, uint8_t irq);
 	int (*msi_inject)(struct device *dev, uint16_t domid, uint64_t address, uint32_t data);
+	/* XEN_DMOP_inject_event without an error code: an exception (type: XEN_DMOP_EVENT_hw_exc,
+	 * _sw_exc or _pri_sw_exc) for when the vcpu resumes. length: of the instruction, for the
+	 * last two. Interrupts of any kind crash a guest on AMD. */
+	int (*event_inject)(struct device *dev, uint16_t domid, uint32_t vcpu, uint8_t vector,
+			    uint8_t type, uint8_t length);
 
 	/* --- HVM parameters (xen/hvm/params.h) --- */
 	int (*hvm_param_set)(struct device *dev, uint16_t domid, uint32_t param, uint64_t value);

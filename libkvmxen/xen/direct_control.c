@@ -214,6 +214,7 @@ static const struct control_ops direct_control_ops = {
 	.cpuid_host = direct_cpuid_host,
 	.cpuid_set = direct_cpuid_set,
 	.monitor_open = direct_monitor_open,
+	.monitor_debug = direct_monitor_debug,
 	.monitor_close = direct_monitor_close,
 	.context_get = direct_context_get,
 	.context_get_one = direct_context_get_one,

@@ -33,6 +33,19 @@ int direct_monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void 
 	return 0;
 }
 
+int direct_monitor_debug(struct control *ctl, uint16_t domid, bool on)
+{
+	xc_interface *xc = direct_xc(ctl);
+	int rc = direct_result(xc_monitor_software_breakpoint(xc, domid, on));
+
+	if (rc < 0)
+		return rc;
+	rc = direct_result(xc_monitor_debug_exceptions(xc, domid, on, true));
+	if (rc < 0 && on)
+		xc_monitor_software_breakpoint(xc, domid, false);
+	return rc;
+}
+
 int direct_monitor_close(struct control *ctl, uint16_t domid, void *ring)
 {
 	xc_interface *xc = direct_xc(ctl);

@@ -55,6 +55,7 @@ int direct_cpuid_set(struct control *ctl, uint16_t domid, const struct control_c
 
 int direct_monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
 			uint32_t *port);
+int direct_monitor_debug(struct control *ctl, uint16_t domid, bool on);
 int direct_monitor_close(struct control *ctl, uint16_t domid, void *ring);
 
 int direct_context_get(struct control *ctl, uint16_t domid, void *buf, uint32_t *len);

@@ -5,6 +5,8 @@
 
 #include <xen/sys/privcmd.h>
 
+#define NO_ERROR_CODE (~0u) /* of XEN_DMOP_inject_event */
+
 int privcmd_dm_op(struct device *dev, uint16_t domid, struct xen_dm_op *op, void *buf, size_t size)
 {
 	const struct privcmd_device *privcmd = (const struct privcmd_device *)dev;
@@ -50,6 +52,21 @@ int privcmd_pci_link_route(struct device *dev, uint16_t domid, uint8_t link, uin
 	struct xen_dm_op op = {
 		.op = XEN_DMOP_set_pci_link_route,
 		.u.set_pci_link_route = {.link = link, .isa_irq = irq},
+	};
+
+	return privcmd_dm_op(dev, domid, &op, NULL, 0);
+}
+
+int privcmd_event_inject(struct device *dev, uint16_t domid, uint32_t vcpu, uint8_t vector,
+			 uint8_t type, uint8_t length)
+{
+	struct xen_dm_op op = {
+		.op = XEN_DMOP_inject_event,
+		.u.inject_event = {.vcpuid = vcpu,
+				   .vector = vector,
+				   .type = type,
+				   .insn_len = length,
+				   .error_code = NO_ERROR_CODE},
 	};
 
 	return privcmd_dm_op(dev, domid, &op, NULL, 0);

@@ -52,6 +52,8 @@ int privcmd_pci_intx_set(struct device *dev, uint16_t domid, uint8_t device, uin
 			 bool level);
 int privcmd_pci_link_route(struct device *dev, uint16_t domid, uint8_t link, uint8_t irq);
 int privcmd_msi_inject(struct device *dev, uint16_t domid, uint64_t address, uint32_t data);
+int privcmd_event_inject(struct device *dev, uint16_t domid, uint32_t vcpu, uint8_t vector,
+			 uint8_t type, uint8_t length);
 
 /* The rows of a table that are the same for all. */
 #define PRIVCMD_DEVICE_OPS                                                                         \
@@ -66,9 +68,10 @@ int privcmd_msi_inject(struct device *dev, uint16_t domid, uint64_t address, uin
 	.mem_map = privcmd_mem_map, .mem_unmap = privcmd_mem_unmap,                                \
 	.isa_irq_set = privcmd_isa_irq_set, .pci_intx_set = privcmd_pci_intx_set,                  \
 	.pci_link_route = privcmd_pci_link_route, .msi_inject = privcmd_msi_inject,                \
-	.evtchn_close = evtchn_close, .evtchn_fd = evtchn_fd, .evtchn_bind = evtchn_bind,          \
-	.evtchn_unbind = evtchn_unbind, .evtchn_notify = evtchn_notify,                            \
-	.evtchn_take = evtchn_take, .evtchn_unmask = evtchn_unmask, .evtchn_wait = evtchn_wait
+	.event_inject = privcmd_event_inject, .evtchn_close = evtchn_close,                        \
+	.evtchn_fd = evtchn_fd, .evtchn_bind = evtchn_bind, .evtchn_unbind = evtchn_unbind,        \
+	.evtchn_notify = evtchn_notify, .evtchn_take = evtchn_take,                                \
+	.evtchn_unmask = evtchn_unmask, .evtchn_wait = evtchn_wait
 
 /* --- event channels: evtchn.c --- */
 

@@ -72,6 +72,8 @@ enum wire_scope { WIRE_HOST, WIRE_DOMAIN };
 	/* arg 0: the gfn of a populated frame, which the client has mapped. Reply: arg 0 port. */ \
 	X(monitor_open, WIRE_DOMAIN, 1, 1, 0, 0, 0, 0)                                             \
 	X(monitor_close, WIRE_DOMAIN, 0, 1, 0, 0, 0, 0)                                            \
+	/* arg 0: on. */                                                                           \
+	X(monitor_debug, WIRE_DOMAIN, 1, 1, 0, 0, 0, 0)                                            \
 	/* arg 0: room; 0 asks for the length alone. Reply: arg 0 the length. */                   \
 	X(context_get, WIRE_DOMAIN, 1, 1, 0, 0, WIRE_IMAGE_MAX, 0)                                 \
 	/* typecode, instance, length. */                                                          \

@@ -149,7 +149,8 @@ enum fake_op_kind {
 	FAKE_SPIN,  /* until fake_guest_unspin */
 	FAKE_POLL,  /* spins until the byte in RAM at addr equals value */
 	FAKE_CRASH, /* a state that VMRUN refuses: the domain crashes */
-	FAKE_NOP,   /* one instruction that needs nobody */
+	FAKE_NOP,   /* one instruction that needs nobody; with RFLAGS.TF a #DB comes after it */
+	FAKE_INT3,  /* for the debugger or, injected by it, for the guest itself */
 };
 
 struct fake_op {
@@ -194,6 +195,7 @@ int fake_guest_wrmsr(uint16_t domid, unsigned vcpu, uint32_t msr, uint64_t value
 int fake_guest_spin(uint16_t domid, unsigned vcpu);
 int fake_guest_poll(uint16_t domid, unsigned vcpu, uint64_t gpa, uint8_t value);
 int fake_guest_nop(uint16_t domid, unsigned vcpu);
+int fake_guest_int3(uint16_t domid, unsigned vcpu);
 
 /* Ends the FAKE_SPIN that runs now, or the next one. */
 void fake_guest_unspin(uint16_t domid, unsigned vcpu);

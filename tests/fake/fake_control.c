@@ -162,6 +162,11 @@ static int op_monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, vo
 	CALL_DOMAIN(monitor_open, xen_monitor_open(d, gfn, ring, port));
 }
 
+static int op_monitor_debug(struct control *ctl, uint16_t domid, bool on)
+{
+	CALL_DOMAIN(monitor_debug, xen_monitor_debug(d, on));
+}
+
 static int op_monitor_close(struct control *ctl, uint16_t domid, void *ring)
 {
 	/* The page is the caller's also when the domain is gone. */
@@ -258,6 +263,7 @@ const struct control_ops fake_control_ops = {
 	.cpuid_set = op_cpuid_set,
 	.monitor_open = op_monitor_open,
 	.monitor_close = op_monitor_close,
+	.monitor_debug = op_monitor_debug,
 	.context_get = op_context_get,
 	.context_get_one = op_context_get_one,
 	.context_set = op_context_set,

@@ -111,6 +111,12 @@ static int op_msi(struct device *dev, uint16_t domid, uint64_t address, uint32_t
 	CALL_DOMAIN(msi_inject, xen_msi_inject(d, address, data));
 }
 
+static int op_event(struct device *dev, uint16_t domid, uint32_t vcpu, uint8_t vector, uint8_t type,
+		    uint8_t length)
+{
+	CALL_DOMAIN(event_inject, xen_event_inject(d, vcpu, vector, type));
+}
+
 static int op_param_set(struct device *dev, uint16_t domid, uint32_t param, uint64_t value)
 {
 	CALL_DOMAIN(hvm_param_set, xen_param_set(d, param, value));
@@ -190,6 +196,7 @@ const struct device_ops fake_device_ops = {
 	.pci_intx_set = op_pci_intx,
 	.pci_link_route = op_pci_link,
 	.msi_inject = op_msi,
+	.event_inject = op_event,
 	.hvm_param_set = op_param_set,
 	.hvm_param_get = op_param_get,
 	.evtchn_open = op_evtchn_open,

@@ -1,10 +1,14 @@
 /* Guest operations: what an instruction does, as far as Xen can see it. */
+#define __XEN_TOOLS__
 #include "tests/fake/internal.h"
 
 #include <xen/hvm/params.h>
+#include <xen/hvm/dm_op.h>
 #include <xen/sched.h>
+#include <xen/vm_event.h>
 
 #define X86_EFLAGS_IF 0x200u
+#define X86_EFLAGS_TF 0x100u
 #define MAX_REPS      4096u
 
 #define VECTOR_DF          8
@@ -18,6 +22,8 @@
 #define LENGTH_CPUID  2
 #define LENGTH_MSR    2
 #define LENGTH_NOP    1
+#define LENGTH_INT3   1
+#define INT3_EVENT    (1u << 31 | XEN_DMOP_EVENT_sw_exc << 8 | 3)
 
 static bool all_down(const struct domain *d)
 {
@@ -93,6 +99,41 @@ static enum op_result run_spin(struct vcpu *v, struct guest_op *op)
 	return OP_DONE;
 }
 
+/* With TF set it is followed by a #DB. */
+static enum op_result run_nop(struct vcpu *v, struct guest_op *op)
+{
+	if (op->phase == OP_NEW) {
+		v->cpu.rip += LENGTH_NOP;
+		if (!(v->cpu.rflags & X86_EFLAGS_TF) || !v->d->monitor.debug)
+			return OP_DONE;
+		if (xen_monitor_exception(v, VM_EVENT_REASON_DEBUG_EXCEPTION, XEN_DMOP_EVENT_hw_exc,
+					  0))
+			op->phase = OP_SENT;
+		return OP_WAIT;
+	}
+	return op->phase == OP_ANSWERED ? OP_DONE : OP_WAIT;
+}
+
+/* Over when somebody has moved RIP or injected the exception; else it is executed again. */
+static enum op_result run_int3(struct vcpu *v, struct guest_op *op)
+{
+	if (op->phase == OP_SENT)
+		return OP_WAIT;
+	if (op->phase == OP_ANSWERED && v->cpu.rip != op->rip)
+		return OP_DONE;
+	if (v->injected || !v->d->monitor.debug) {
+		v->cpu.pending_event = v->injected ? v->injected : INT3_EVENT;
+		v->injected = 0;
+		return OP_DONE;
+	}
+	op->phase = OP_NEW;
+	op->rip = v->cpu.rip;
+	if (xen_monitor_exception(v, VM_EVENT_REASON_SOFTWARE_BREAKPOINT, XEN_DMOP_EVENT_sw_exc,
+				  LENGTH_INT3))
+		op->phase = OP_SENT;
+	return OP_WAIT;
+}
+
 enum op_result fake_op_run(struct vcpu *v, struct guest_op *op)
 {
 	switch (op->op.kind) {
@@ -131,8 +172,9 @@ enum op_result fake_op_run(struct vcpu *v, struct guest_op *op)
 		xen_domain_shutdown(v->d, SHUTDOWN_crash);
 		return OP_DONE;
 	case FAKE_NOP:
-		v->cpu.rip += LENGTH_NOP;
-		return OP_DONE;
+		return run_nop(v, op);
+	case FAKE_INT3:
+		return run_int3(v, op);
 	}
 	abort();
 }

@@ -1,5 +1,8 @@
 /* Interrupt lines, MSIs and NMIs: what arrives wakes a vcpu that halted. */
+#define __XEN_TOOLS__
 #include "tests/fake/internal.h"
+
+#include <xen/hvm/dm_op.h>
 
 #define NR_ISA_IRQS   16
 #define FIRST_PCI_GSI 16
@@ -100,6 +103,23 @@ int xen_pci_link_route(struct domain *d, uint8_t link, uint8_t irq)
 	if (link > 3 || irq >= NR_ISA_IRQS)
 		return -EINVAL;
 	d->pci_link.route[link] = irq;
+	return 0;
+}
+
+/* Taken when the vcpu resumes; only exceptions, see xen/device.h. */
+int xen_event_inject(struct domain *d, uint32_t vcpu, uint8_t vector, uint8_t type)
+{
+	if (vcpu >= d->nr_vcpus)
+		return -EINVAL;
+	if (type != XEN_DMOP_EVENT_hw_exc && type != XEN_DMOP_EVENT_sw_exc &&
+	    type != XEN_DMOP_EVENT_pri_sw_exc) {
+		violation("domain %u: event of type %u injected: this crashes a guest on AMD",
+			  d->domid, type);
+		return -EINVAL;
+	}
+	if (d->vcpus[vcpu].injected)
+		return -EBUSY;
+	d->vcpus[vcpu].injected = 1u << 31 | (uint32_t)type << 8 | vector;
 	return 0;
 }
 

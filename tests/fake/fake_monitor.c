@@ -49,6 +49,7 @@ int xen_monitor_open(struct domain *d, uint64_t gfn, void **ring, uint32_t *port
 	SHARED_RING_INIT(ring_of(d));
 	d->monitor.req_prod = d->monitor.rsp_cons = 0;
 	d->monitor.open = true;
+	d->monitor.debug = false;
 	*ring = d->monitor.theirs;
 	*port = d->monitor.port->number;
 	return 0;
@@ -106,27 +107,67 @@ static void save_regs(struct vm_event_regs_x86 *to, const struct hvm_hw_cpu *c)
 	to->ss_sel = c->ss_sel;
 }
 
-bool xen_monitor_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, unsigned length)
+/* An event with the vcpu's registers; NULL: the ring is full. */
+static vm_event_request_t *event_begin(struct vcpu *v, uint32_t reason)
 {
 	vm_event_sring_t *ring = ring_of(v->d);
 	uint32_t prod = v->d->monitor.req_prod;
 	vm_event_request_t *req = &RING_OF(ring, prod)->req;
 
 	if (prod - v->d->monitor.rsp_cons >= RING_ENTRIES(ring))
-		return false;
+		return NULL;
 	memset(req, 0, sizeof *req);
 	req->version = VM_EVENT_INTERFACE_VERSION;
 	req->flags = VM_EVENT_FLAG_VCPU_PAUSED;
-	req->reason = VM_EVENT_REASON_CPUID;
+	req->reason = reason;
 	req->vcpu_id = v->id;
+	save_regs(&req->data.regs.x86, &v->cpu);
+	return req;
+}
+
+static void event_send(struct vcpu *v)
+{
+	vm_event_sring_t *ring = ring_of(v->d);
+
+	v->event_paused = true;
+	v->d->monitor.req_prod++;
+	__atomic_store_n(&ring->req_prod, v->d->monitor.req_prod, __ATOMIC_RELEASE);
+	xen_port_send(v->d->monitor.port);
+}
+
+bool xen_monitor_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, unsigned length)
+{
+	vm_event_request_t *req = event_begin(v, VM_EVENT_REASON_CPUID);
+
+	if (!req)
+		return false;
 	req->u.cpuid.insn_length = length;
 	req->u.cpuid.leaf = leaf;
 	req->u.cpuid.subleaf = subleaf;
-	save_regs(&req->data.regs.x86, &v->cpu);
-	v->event_paused = true;
-	v->d->monitor.req_prod = prod + 1;
-	__atomic_store_n(&ring->req_prod, prod + 1, __ATOMIC_RELEASE);
-	xen_port_send(v->d->monitor.port);
+	event_send(v);
+	return true;
+}
+
+int xen_monitor_debug(struct domain *d, bool on)
+{
+	if (!d->monitor.open)
+		return -EINVAL;
+	if (d->monitor.debug == on)
+		return -EEXIST;
+	d->monitor.debug = on;
+	return 0;
+}
+
+bool xen_monitor_exception(struct vcpu *v, uint32_t reason, unsigned type, unsigned length)
+{
+	vm_event_request_t *req = event_begin(v, reason);
+
+	if (!req)
+		return false;
+	/* The two have the same layout. */
+	req->u.debug_exception.type = type;
+	req->u.debug_exception.insn_length = length;
+	event_send(v);
 	return true;
 }
 
@@ -154,7 +195,7 @@ static void take(struct domain *d, const vm_event_response_t *rsp)
 #undef LOAD
 	}
 	op = fake_script_current(v);
-	if (op && op->op.kind == FAKE_CPUID && op->phase == OP_SENT)
+	if (op && op->phase == OP_SENT)
 		op->phase = OP_ANSWERED;
 	v->event_paused = false;
 	v->resume = true;

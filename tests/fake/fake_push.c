@@ -152,3 +152,8 @@ int fake_guest_nop(uint16_t domid, unsigned vcpu)
 {
 	return push_simple(domid, vcpu, FAKE_NOP, 0, 0);
 }
+
+int fake_guest_int3(uint16_t domid, unsigned vcpu)
+{
+	return push_simple(domid, vcpu, FAKE_INT3, 0, 0);
+}

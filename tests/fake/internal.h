@@ -76,6 +76,7 @@ void violations_forget(void);
 	X(pci_intx_set, true)                                                                      \
 	X(pci_link_route, true)                                                                    \
 	X(msi_inject, true)                                                                        \
+	X(event_inject, true)                                                                      \
 	X(hvm_param_set, true)                                                                     \
 	X(hvm_param_get, true)                                                                     \
 	X(evtchn_open, true)                                                                       \
@@ -105,6 +106,7 @@ void violations_forget(void);
 	X(cpuid_set, true)                                                                         \
 	X(monitor_open, true)                                                                      \
 	X(monitor_close, false)                                                                    \
+	X(monitor_debug, true)                                                                     \
 	X(context_get, true)                                                                       \
 	X(context_get_one, true)                                                                   \
 	X(context_set, true)                                                                       \
@@ -321,6 +323,7 @@ struct vcpu {
 	bool blocked;        /* VPF_blocked */
 	bool blocked_in_xen; /* VPF_blocked_in_xen: waits for a notify */
 	bool event_paused;   /* until the monitor answers */
+	uint32_t injected;   /* XEN_DMOP_inject_event: EVENTINJ's value; 0: none */
 	bool stuck;
 	bool invalidate; /* v->mapcache_invalidate */
 	bool resume;     /* goes through hvm_do_resume before it goes on */
@@ -426,7 +429,7 @@ struct domain {
 	unsigned nr_msis;
 
 	struct {
-		bool open;
+		bool open, debug;
 		frame_t frame;
 		void *own;
 		void *theirs; /* the agent's view, which outlives the domain */
@@ -490,6 +493,7 @@ int xen_isa_irq_set(struct domain *d, uint8_t irq, bool level);
 int xen_pci_intx_set(struct domain *d, uint8_t device, uint8_t intx, bool level);
 int xen_pci_link_route(struct domain *d, uint8_t link, uint8_t irq);
 int xen_msi_inject(struct domain *d, uint64_t address, uint32_t data);
+int xen_event_inject(struct domain *d, uint32_t vcpu, uint8_t vector, uint8_t type);
 int xen_vcpu_nmi(struct vcpu *v);
 
 int xen_cpuid_host(struct control_cpuid *leaves, uint32_t *n);
@@ -522,6 +526,9 @@ int xen_monitor_open(struct domain *d, uint64_t gfn, void **ring, uint32_t *port
 int xen_monitor_close(struct domain *d, void *ring);
 /* Sends the CPUID event of v; false: the ring is full. */
 bool xen_monitor_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, unsigned length);
+int xen_monitor_debug(struct domain *d, bool on);
+/* INT3 (reason VM_EVENT_REASON_SOFTWARE_BREAKPOINT) or #DB. False: the ring is full. */
+bool xen_monitor_exception(struct vcpu *v, uint32_t reason, unsigned type, unsigned length);
 /* The agent notified: takes its responses. */
 void xen_monitor_notified(struct domain *d);
 /* Xen's side ends, with the monitor or with the domain. */

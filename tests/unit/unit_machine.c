@@ -74,8 +74,10 @@ struct vcpu *machine_vcpu(const struct machine *m, unsigned vcpu)
 	return object_of(m->vcpu[vcpu]);
 }
 
-void kvm_machine_new(struct machine *m, unsigned vcpus, bool irqchip, void (*script)(uint16_t domid))
+static void machine_new(struct machine *m, unsigned vcpus, bool irqchip, bool split,
+			void (*script)(uint16_t domid))
 {
+	struct kvm_enable_cap cap = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args = {24}};
 	struct kvm_userspace_memory_region ram = {.memory_size = MACHINE_RAM};
 
 	setenv("KVMXEN_JANITOR", "/proc/self/exe", 1);
@@ -94,6 +96,8 @@ void kvm_machine_new(struct machine *m, unsigned vcpus, bool irqchip, void (*scr
 	CU_ASSERT_EQUAL(machine_ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &ram), 0);
 	if (irqchip)
 		CU_ASSERT_EQUAL(machine_ioctl(m->vm, KVM_CREATE_IRQCHIP, NULL), 0);
+	if (split)
+		CU_ASSERT_EQUAL(machine_ioctl(m->vm, KVM_ENABLE_CAP, &cap), 0);
 	for (unsigned i = 0; i < vcpus; i++) {
 		m->vcpu[i] = machine_ioctl(m->vm, KVM_CREATE_VCPU, (void *)(uintptr_t)i);
 		CU_ASSERT_FATAL(m->vcpu[i] >= 0);
@@ -101,6 +105,17 @@ void kvm_machine_new(struct machine *m, unsigned vcpus, bool irqchip, void (*scr
 				 m->vcpu[i], 0);
 		CU_ASSERT_FATAL(m->run[i] != MAP_FAILED);
 	}
+}
+
+void kvm_machine_new(struct machine *m, unsigned vcpus, bool irqchip,
+		     void (*script)(uint16_t domid))
+{
+	machine_new(m, vcpus, irqchip, false, script);
+}
+
+void kvm_machine_split(struct machine *m, unsigned vcpus, void (*script)(uint16_t domid))
+{
+	machine_new(m, vcpus, false, true, script);
 }
 
 void machine_close(struct machine *m)

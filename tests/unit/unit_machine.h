@@ -31,7 +31,10 @@ struct machine {
 };
 
 /* A fresh fake, a VM with RAM and vcpus, and no domain yet. */
-void kvm_machine_new(struct machine *m, unsigned vcpus, bool irqchip, void (*script)(uint16_t domid));
+void kvm_machine_new(struct machine *m, unsigned vcpus, bool irqchip,
+		     void (*script)(uint16_t domid));
+/* With a split irqchip of 24 pins. */
+void kvm_machine_split(struct machine *m, unsigned vcpus, void (*script)(uint16_t domid));
 /* Closes everything; what is left in the fake is a failure. */
 void kvm_machine_free(struct machine *m);
 /* Without a look at what is left. */

@@ -223,6 +223,11 @@ static int serve_monitor_open(struct request *request)
 	return rc;
 }
 
+static int serve_monitor_debug(struct request *request)
+{
+	return CONTROL(monitor_debug, ARG(0) != 0);
+}
+
 /* A predecessor may have opened it: then there is nothing to unmap. */
 static int serve_monitor_close(struct request *request)
 {
