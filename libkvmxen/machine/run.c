@@ -101,19 +101,16 @@ static long materialise(struct vcpu *vcpu)
 	return vcpu->slot ? 0 : -EINVAL;
 }
 
-/* The part of the preparation that needs the world stopped: slots, dirty state, irqchip records. */
-static long flush(struct vcpu *vcpu)
+/* The part of the preparation that needs the world stopped: slots, dirty state, irqchip records.
+ * vm->lock held. */
+static long flush_locked(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
-	unsigned work;
+	unsigned work = atomic_exchange(&vm->work, 0);
 	long rc;
 
-	pthread_mutex_lock(&vm->lock);
-	work = atomic_exchange(&vm->work, 0);
-	if (work == 0 && vcpu->state.dirty == 0 && vcpu->phase != VCPU_NEW) {
-		pthread_mutex_unlock(&vm->lock);
+	if (work == 0 && vcpu->state.dirty == 0 && vcpu->phase != VCPU_NEW)
 		return 0;
-	}
 	rc = world_stop(vm);
 	if (rc == 0) {
 		if (work & VM_WORK_MEMORY)
@@ -127,7 +124,16 @@ static long flush(struct vcpu *vcpu)
 	}
 	if (rc < 0)
 		atomic_fetch_or(&vm->work, work);
-	pthread_mutex_unlock(&vm->lock);
+	return rc;
+}
+
+static long flush(struct vcpu *vcpu)
+{
+	long rc;
+
+	pthread_mutex_lock(&vcpu->vm->lock);
+	rc = flush_locked(vcpu);
+	pthread_mutex_unlock(&vcpu->vm->lock);
 	return rc;
 }
 
@@ -188,15 +194,19 @@ static bool is_replay(struct vcpu *vcpu)
 	return same;
 }
 
-/* A context load made Xen forget the request: the guest's registers must take what it dropped. */
+/* A context load made Xen forget the request: the guest's registers must take what it dropped.
+ * Under the lock, since a load of another vcpu's writes this one's registers too: it comes before
+ * or after, and never takes what is half done. */
 static long make_up(struct vcpu *vcpu)
 {
 	long rc;
 
+	pthread_mutex_lock(&vcpu->vm->lock);
 	atomic_store(&vcpu->io_cancelled, false);
 	rc = merge_input(vcpu);
 	if (rc == 0 && vcpu->state.dirty)
-		rc = flush(vcpu);
+		rc = flush_locked(vcpu);
+	pthread_mutex_unlock(&vcpu->vm->lock);
 	return rc;
 }
 
@@ -239,14 +249,17 @@ static long work_on_request(struct run *r)
  * again with the state that it has. */
 static long leave_halt(struct vcpu *vcpu)
 {
-	long rc = load_read(vcpu, STATE_ALL);
+	long rc;
 
-	if (rc < 0)
-		return rc;
-	vcpu->halted = false;
-	vcpu->state.mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
-	vcpu->state.dirty |= STATE_MP | STATE_REGS;
-	return 0;
+	pthread_mutex_lock(&vcpu->vm->lock);
+	rc = load_read(vcpu, STATE_ALL);
+	if (rc == 0) {
+		vcpu->halted = false;
+		vcpu->state.mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
+		vcpu->state.dirty |= STATE_MP | STATE_REGS;
+	}
+	pthread_mutex_unlock(&vcpu->vm->lock);
+	return rc;
 }
 
 /* The vcpu is at rest between two instructions. What waited for that is done now. 1: KVM_RUN ends
@@ -541,8 +554,12 @@ static long prepare(struct run *r)
 		return 0;
 	/* A load makes Xen forget the request: the result of an IN must go where it would have
 	 * gone. */
+	pthread_mutex_lock(&vcpu->vm->lock);
 	rc = vcpu->phase == VCPU_EXIT && vcpu->io_done == vcpu->io.count ? merge_input(vcpu) : 0;
-	return rc < 0 ? rc : flush(vcpu);
+	if (rc == 0)
+		rc = flush_locked(vcpu);
+	pthread_mutex_unlock(&vcpu->vm->lock);
+	return rc;
 }
 
 static long run_guest(struct run *r)

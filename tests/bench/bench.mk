@@ -23,7 +23,7 @@ $(BENCH_OUT)/exits: $(call BENCH_OBJ,exits guest)
 # With the shared library: it finds the janitor beside itself.
 $(BENCH_OUT)/exits-direct: $(call BENCH_OBJ,exits-direct guest) $(BUILD)/libkvmxen.so
 $(BENCH_OUT)/measure: $(call BENCH_OBJ,measure)
-$(BENCH_OUT)/floor: LIBS = $(XEN_LIBS)
+$(BENCH_OUT)/floor: LIBS = $(XEN_LIBS) -lxendevicemodel
 $(BENCH_OUT)/exits-direct: LIBS = -Wl,-rpath,'$$ORIGIN/../..'
 $(BENCH_OUT)/report: $(call BENCH_OBJ,report)
 $(BENCH_OUT)/measure $(BENCH_OUT)/report: LIBS = -ljson-c
