@@ -1,4 +1,4 @@
-// One instruction at a time: each of the list in state-step.h is executed from the same random
+// One instruction at a time: each of a list (state-step.h) is executed from the same random
 // state, in long mode, and stopped behind it by an OUT or in its exception's handler.  A line for
 // each says which fields of the state and which bytes of memory it changed, and to what.
 
@@ -16,7 +16,10 @@
 	asm(".pushsection .rodata\n771: " text "\n772:\n773: .asciz \"" kind ": " text             \
 	    "\"\n.popsection\n.pushsection steps, \"aw\"\n.balign 8\n.quad 771b, 772b, 773b\n"     \
 	    ".popsection");
-#include "state-step.h"
+#ifndef STEPS
+#define STEPS "state-step.h"
+#endif
+#include STEPS
 
 struct step {
 	const uint8_t *code, *end;
