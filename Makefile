@@ -89,7 +89,7 @@ install: all
 
 # What the build and the tests need beyond a compiler; the lab installs what it needs itself.
 DEPS := gcc make pkg-config libxen-dev libcunit1-dev libjson-c-dev libseccomp-dev libc6-dev linux-libc-dev \
-	clang libclang-rt-14-dev
+	clang libclang-rt-14-dev strace
 .PHONY: deps
 deps:
 	@dpkg -s $(DEPS) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
