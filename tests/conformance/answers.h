@@ -30,6 +30,9 @@ enum { WITH_IRQCHIP = 1, WITH_PIT = 2, WITH_VCPU = 4, WITH_DEVICE = 8 };
 void subject_open(struct subject *s, unsigned with);
 void subject_close(struct subject *s);
 
+/* Descriptors that calls return are not below this: small answers are numbers and nothing else. */
+#define FIRST_DESCRIPTOR 100
+
 /* Prints the case; the format makes its name. Returns the result, -1 with errno. */
 int answer(int result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A value that is no result. */

@@ -41,9 +41,6 @@ static void print_name(const char *format, va_list args)
 	putchar('\t');
 }
 
-/* Descriptors that calls return are above this: small answers are numbers and nothing else. */
-#define FIRST_DESCRIPTOR 100
-
 static void fill_descriptors(void)
 {
 	int fd;

@@ -172,7 +172,7 @@ static void ask(struct subject *s, const struct kind *kind, const struct request
 		subject_open(s, kind->with);
 	r = ioctl(descriptor(s, kind), request->number, argument);
 	answer(r, "matrix/%s/%s/%s", kind->name, request->name, what);
-	if (r > 2)
+	if (r >= FIRST_DESCRIPTOR)
 		close(r);
 	if (r >= 0 && kind->which != SYSTEM) {
 		subject_close(s);
