@@ -97,7 +97,8 @@ deps:
 
 .PHONY: test lab-test demo
 test: deps
-	$(MAKE) all check-docs unit unit-asan ops programs conformance broker-programs
+	$(MAKE) -j$$(nproc) all $(BUILD)/tests/unit $(BUILD)/asan/unit ops programs conformance broker-programs bench-programs
+	$(MAKE) check-docs check-headers unit unit-asan
 	$(MAKE) fuzz-broker FUZZ_SECONDS=15
 	tests/lab/suite
 
