@@ -17,7 +17,8 @@ struct xen {
 	struct control *ctl;
 };
 
-/* 0, or -errno with one message already said: -ENOENT when there is no Xen under this system,
+/* 0, or -errno with one message already said: -ENOENT when there is no Xen under this system, or,
+ * without root, no broker;
  * -EACCES when this process may not talk to it, -EPROTO when it is not the version that this
  * library was built for. Opened once; after a failure the next call tries again. */
 int xen_open(struct xen *xen);
