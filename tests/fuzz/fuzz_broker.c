@@ -112,6 +112,11 @@ static int monitor_close(struct control *c, uint16_t domid, void *ring)
 {
 	return outcome();
 }
+static int monitor_debug(struct control *c, uint16_t domid, bool on)
+{
+	return outcome();
+}
+
 static int context_get(struct control *c, uint16_t domid, void *buf, uint32_t *len)
 {
 	if (buf)
@@ -180,6 +185,7 @@ static const struct control_ops control_ops = {
 	.cpuid_set = cpuid_set,
 	.monitor_open = monitor_open,
 	.monitor_close = monitor_close,
+	.monitor_debug = monitor_debug,
 	.context_get = context_get,
 	.context_get_one = context_get_one,
 	.context_set = context_set,
