@@ -55,6 +55,11 @@ static int domain_destroy(struct control *ctl, uint16_t domid)
 		return r;
 	/* While the domid cannot be another domain's yet; there may be no name, or no xenstore. */
 	direct_domain_set_name(ctl, domid, info.handle, NULL);
+	/* Xen's domain_kill frees the monitor's ring but not its MSR bitmap (4.17: two pages for each
+	 * domain, lost until Xen's next boot); XEN_VM_EVENT_DISABLE frees both. An error says that
+	 * there is no monitor. The guest must not run on without it. */
+	xc_domain_pause(xc, domid);
+	xc_monitor_disable(xc, domid);
 	do
 		r = direct_result(xc_domain_destroy(xc, domid));
 	while (r == -EAGAIN || r == -EINTR);
