@@ -10,6 +10,7 @@ int interrupts_init(struct vm *vm)
 	if (!p)
 		return -ENOMEM;
 	pthread_mutex_init(&p->config, NULL);
+	pthread_mutex_init(&p->firing, NULL);
 	pthread_mutex_init(&p->lock, NULL);
 	atomic_flag_clear(&p->ring_busy);
 	chips_reset(&p->chips);
@@ -28,10 +29,16 @@ void interrupts_destroy(struct vm *vm)
 	coalesced_free_all(vm);
 	routing_free(vm);
 	pthread_mutex_destroy(&p->config);
+	pthread_mutex_destroy(&p->firing);
 	pthread_mutex_destroy(&p->lock);
 	free(p->late);
 	free(p);
 	vm->interrupts.private = NULL;
+}
+
+unsigned interrupts_given(const struct vm *vm)
+{
+	return atomic_load(&vm->interrupts.private->given);
 }
 
 bool interrupts_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,

@@ -39,6 +39,19 @@ int interrupts_materialise(struct vm *vm);
  * image (convert/image.h), and forgets that they were dirty. vm->lock held. */
 int interrupts_records(struct vm *vm, struct image *image);
 
+/* The image that interrupts_records added to is Xen's now, or was refused: gives Xen the interrupts
+ * that came meanwhile, which the image did not know of. For all images but a domain's first, after
+ * which interrupts_materialise does it. vm->lock held. */
+void interrupts_loaded(struct vm *vm);
+
+/* In KVM the signal of an irqfd delivers its interrupt, here the worker does, a little later. When
+ * this returns, those that were signalled before are delivered: for whoever reads or writes the
+ * state of LAPIC, IOAPIC or PIC. Takes `config`. */
+void interrupts_settle(struct vm *vm);
+/* A number that changes with each interrupt that Xen is given: a copy of a LAPIC from before is
+ * out of date. */
+unsigned interrupts_given(const struct vm *vm);
+
 /* HVM_PARAM_TIMER_MODE as KVM_REINJECT_CONTROL asked for. interrupts_materialise sets it where it
  * differs from the mode that a PIT starts with in KVM: every missed tick is made up for. */
 unsigned interrupts_timer_mode(const struct vm *vm);

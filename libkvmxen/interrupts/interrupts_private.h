@@ -7,7 +7,8 @@
  * a chip counts only while it is dirty: set by the VMM and not yet loaded.
  *
  * Locks, in this order: vm->lock; `config` (who changes routing, irqfds, ioeventfds and zones);
- * `lock` (chips and lines). Readers of the published tables take none: see struct readers.
+ * `firing` (an irqfd's interrupt is on its way); `lock` (chips and lines). Readers of the published
+ * tables take none: see struct readers.
  */
 #ifndef KVMXEN_INTERRUPTS_INTERRUPTS_PRIVATE_H
 #define KVMXEN_INTERRUPTS_INTERRUPTS_PRIVATE_H
@@ -86,13 +87,17 @@ struct interrupts_private {
 	struct eventfd *eventfds; /* config */
 	atomic_flag ring_busy;    /* coalesced.c: entries of the ring */
 
+	pthread_mutex_t firing;
+	atomic_uint given; /* see interrupts_given */
+
 	pthread_mutex_t lock;
 	struct chips chips;
 	uint32_t wires;   /* what Xen was told: ISA irqs 0-15, IOAPIC pins 16-23 */
 	atomic_bool live; /* see interrupts_live */
 	uint16_t domid;   /* of which domain */
-	/* From the first image on until `live`: what the image does not know of. */
-	bool loading;
+	/* From the making of an image until Xen has it: what it does not know of. */
+	atomic_bool loading;
+	uint32_t risen; /* wires that rose meanwhile */
 	uint8_t loaded_irr[2];
 	struct kvm_msi *late;
 	unsigned late_count;
@@ -135,6 +140,8 @@ enum line_source { LINE_USERSPACE = 1 };
 int line_set(struct vm *vm, uint32_t gsi, enum line_source source, bool level);
 /* Tells Xen the levels of all wires that changed. `lock` held, the domain is there. */
 void line_sync(struct vm *vm);
+/* Gives Xen the rising edges of wires that came while an image was being loaded. `lock` held. */
+void line_repeat(struct vm *vm);
 /* What Xen's wires should be, as in interrupts_private.wires. `lock` held. */
 uint32_t line_levels(const struct interrupts_private *p);
 /* Levels of the IOAPIC's pins. `lock` held. */
@@ -146,7 +153,7 @@ uint32_t line_ioapic_levels(const struct interrupts_private *p);
 int msi_send(struct vm *vm, const struct kvm_msi *msi, bool locked);
 /* The first vcpu that the message may be for; NULL: none. */
 struct vcpu *msi_target(struct vm *vm, const struct kvm_msi *msi);
-/* Gives Xen what came while the first image was being loaded. `lock` held. */
+/* Gives Xen what came while an image was being loaded. `lock` held. */
 void msi_send_late(struct vm *vm);
 
 /* --- eoi.c: the end of level interrupts of a split irqchip --- */

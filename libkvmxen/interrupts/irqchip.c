@@ -85,6 +85,7 @@ long interrupts_get_irqchip(struct vm *vm, struct kvm_irqchip *chip)
 
 	if (rc < 0)
 		return rc;
+	interrupts_settle(vm);
 	pthread_mutex_lock(&p->lock);
 	ours = !interrupts_live(vm) || (p->chips.dirty & (DIRTY_PIC0 << chip->chip_id));
 	wires = p->wires & ISA_WIRES;
@@ -109,6 +110,7 @@ long interrupts_set_irqchip(struct vm *vm, const struct kvm_irqchip *chip)
 
 	if (rc < 0)
 		return rc;
+	interrupts_settle(vm);
 	pthread_mutex_lock(&p->lock);
 	p->chips.dirty |= DIRTY_PIC0 << chip->chip_id;
 	if (chip->chip_id == KVM_IRQCHIP_IOAPIC)
@@ -212,7 +214,7 @@ int interrupts_records(struct vm *vm, struct image *image)
 	if (atomic_load(&p->live) && p->domid != vm->domid)
 		atomic_store(&p->live, false);
 	first = !atomic_load(&p->live);
-	p->loading = first;
+	atomic_store(&p->loading, true);
 	if (first && vm->interrupts.irqchip) {
 		p->chips.dirty |= DIRTY_PIC0 | DIRTY_PIC1 | DIRTY_IOAPIC;
 		add_wires(vm, image);
@@ -223,6 +225,19 @@ int interrupts_records(struct vm *vm, struct image *image)
 		p->chips.dirty = 0;
 	pthread_mutex_unlock(&p->lock);
 	return rc;
+}
+
+void interrupts_loaded(struct vm *vm)
+{
+	struct interrupts_private *p = vm->interrupts.private;
+
+	if (!vm->interrupts.lapic)
+		return;
+	pthread_mutex_lock(&p->lock);
+	atomic_store(&p->loading, false);
+	line_repeat(vm);
+	msi_send_late(vm);
+	pthread_mutex_unlock(&p->lock);
 }
 
 /* Edges that the library's PIC saw after the image was built, of lines that are low again. */
@@ -268,14 +283,15 @@ int interrupts_materialise(struct vm *vm)
 	pthread_mutex_lock(&p->lock);
 	if (vm->interrupts.irqchip) {
 		line_sync(vm);
-		if (p->loading) {
+		if (atomic_load(&p->loading)) {
 			repeat_late_edges(vm);
 			p->chips.dirty = 0;
 		}
 	}
 	p->domid = vm->domid;
 	atomic_store(&p->live, true);
-	p->loading = false;
+	atomic_store(&p->loading, false);
+	p->risen = 0;
 	msi_send_late(vm);
 	pthread_mutex_unlock(&p->lock);
 	return 0;

@@ -16,15 +16,34 @@ struct irqfd {
 	struct irqfd *next;
 };
 
-/* On the worker: an edge of the line, or the message that the GSI is routed to. */
+/* An edge of the line, or the message that the GSI is routed to. Whoever gets `firing` after
+ * another finds the interrupt delivered, not merely its eventfd taken. */
+static void irqfd_fire(struct irqfd *irqfd)
+{
+	pthread_mutex_t *firing = &irqfd->vm->interrupts.private->firing;
+
+	pthread_mutex_lock(firing);
+	if (eventfd_take(irqfd->eventfd)) {
+		line_set(irqfd->vm, irqfd->gsi, LINE_USERSPACE, true);
+		line_set(irqfd->vm, irqfd->gsi, LINE_USERSPACE, false);
+	}
+	pthread_mutex_unlock(firing);
+}
+
 static void irqfd_ready(struct watch *watch, uint32_t events)
 {
-	struct irqfd *irqfd = (struct irqfd *)((char *)watch - offsetof(struct irqfd, watch));
+	irqfd_fire((struct irqfd *)((char *)watch - offsetof(struct irqfd, watch)));
+}
 
-	if (!eventfd_take(irqfd->eventfd))
-		return;
-	line_set(irqfd->vm, irqfd->gsi, LINE_USERSPACE, true);
-	line_set(irqfd->vm, irqfd->gsi, LINE_USERSPACE, false);
+void interrupts_settle(struct vm *vm)
+{
+	struct interrupts_private *p = vm->interrupts.private;
+	struct irqfd *irqfd;
+
+	pthread_mutex_lock(&p->config);
+	for (irqfd = p->irqfds; irqfd; irqfd = irqfd->next)
+		irqfd_fire(irqfd);
+	pthread_mutex_unlock(&p->config);
 }
 
 /* config held. */
@@ -107,6 +126,8 @@ static int deassign(struct vm *vm, const struct kvm_irqfd *args)
 			continue;
 		}
 		*at = irqfd->next;
+		/* What was signalled before has been delivered in KVM. */
+		irqfd_fire(irqfd);
 		irqfd_free(irqfd);
 	}
 	pthread_mutex_unlock(&p->config);

@@ -23,6 +23,7 @@ static void wire_set(struct vm *vm, unsigned wire, bool level)
 	else
 		rc = ops->pci_intx_set(vm->xen.dev, vm->domid, pin / PINS_PER_DEV,
 				       pin % PINS_PER_DEV, level);
+	atomic_fetch_add(&vm->interrupts.private->given, 1);
 	if (rc < 0)
 		message_error("interrupt line %u cannot be %s: %s", wire,
 			      level ? "raised" : "lowered", strerror(-rc));
@@ -60,10 +61,30 @@ void line_sync(struct vm *vm)
 	uint32_t levels = line_levels(p), changed = levels ^ p->wires;
 	unsigned wire;
 
+	if (atomic_load(&p->loading))
+		p->risen |= levels & changed;
 	for (wire = 0; wire < WIRES && changed; wire++, changed >>= 1)
 		if (changed & 1)
 			wire_set(vm, wire, levels & (1u << wire));
 	p->wires = levels;
+}
+
+void line_repeat(struct vm *vm)
+{
+	struct interrupts_private *p = vm->interrupts.private;
+	uint32_t risen = p->risen;
+	unsigned wire;
+
+	p->risen = 0;
+	for (wire = 0; wire < WIRES && risen; wire++, risen >>= 1) {
+		bool level = p->wires & (1u << wire);
+
+		if (!(risen & 1))
+			continue;
+		/* An edge up, and in the end the level that there is. */
+		wire_set(vm, wire, !level);
+		wire_set(vm, wire, level);
+	}
 }
 
 /* One pin; `lock` held. */

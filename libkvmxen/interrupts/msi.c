@@ -139,13 +139,14 @@ static void msi_inject(struct vm *vm, const struct kvm_msi *msi)
 	uint32_t data = vm->interrupts.irqchip ? msi->data : msi->data & ~DATA_LEVEL;
 	int rc = vm->xen.dev->ops->msi_inject(vm->xen.dev, vm->domid, address, data);
 
+	atomic_fetch_add(&vm->interrupts.private->given, 1);
 	if (rc < 0)
 		message_debug("MSI %#llx %#x: Xen does not take it: %s",
 			      (unsigned long long)address, msi->data, strerror(-rc));
 }
 
 /* The image with the LAPICs may be on its way already: given to Xen again once it is loaded, and
- * setting a bit of an IRR twice is setting it once. */
+ * setting a bit of an IRR twice is setting it once. `lock` held. */
 static void msi_remember(struct interrupts_private *p, const struct kvm_msi *msi)
 {
 	struct kvm_msi *late = realloc(p->late, (p->late_count + 1) * sizeof *late);
@@ -154,6 +155,25 @@ static void msi_remember(struct interrupts_private *p, const struct kvm_msi *msi
 		return;
 	p->late = late;
 	late[p->late_count++] = *msi;
+}
+
+/* To a domain that is there. What an image that is being made does not have yet was given to Xen
+ * either before `loading` was set, and then the image's LAPIC has the bit, or is remembered. */
+static void msi_give(struct vm *vm, const struct kvm_msi *msi, bool locked)
+{
+	struct interrupts_private *p = vm->interrupts.private;
+
+	msi_inject(vm, msi);
+	if (!atomic_load(&p->loading))
+		return;
+	if (!locked)
+		pthread_mutex_lock(&p->lock);
+	if (atomic_load(&p->loading))
+		msi_remember(p, msi);
+	else
+		msi_inject(vm, msi);
+	if (!locked)
+		pthread_mutex_unlock(&p->lock);
 }
 
 struct vcpu *msi_target(struct vm *vm, const struct kvm_msi *msi)
@@ -166,7 +186,7 @@ struct vcpu *msi_target(struct vm *vm, const struct kvm_msi *msi)
 	return NULL;
 }
 
-static int msi_deliver(struct vm *vm, const struct kvm_msi *msi)
+static int msi_deliver(struct vm *vm, const struct kvm_msi *msi, bool locked)
 {
 	struct interrupts_private *p = vm->interrupts.private;
 	unsigned count = atomic_load(&vm->vcpu_count), i;
@@ -191,8 +211,8 @@ static int msi_deliver(struct vm *vm, const struct kvm_msi *msi)
 			      "a guest of Xen",
 			      msi->address_lo, msi->data);
 	else if (interrupts_live(vm))
-		msi_inject(vm, msi);
-	else if (p->loading)
+		msi_give(vm, msi, locked);
+	else if (atomic_load(&p->loading))
 		msi_remember(p, msi);
 	return taken;
 }
@@ -204,9 +224,9 @@ int msi_send(struct vm *vm, const struct kvm_msi *msi, bool locked)
 
 	/* Live for good: the common case needs no lock. */
 	if (locked || interrupts_live(vm))
-		return msi_deliver(vm, msi);
+		return msi_deliver(vm, msi, locked);
 	pthread_mutex_lock(&p->lock);
-	taken = msi_deliver(vm, msi);
+	taken = msi_deliver(vm, msi, true);
 	pthread_mutex_unlock(&p->lock);
 	return taken;
 }

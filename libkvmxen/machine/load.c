@@ -218,8 +218,11 @@ static int read_xsave(struct vcpu *vcpu, struct vcpu_state *fresh)
 int load_read(struct vcpu *vcpu, uint32_t parts)
 {
 	struct vcpu_state *state = &vcpu->state, *fresh;
+	unsigned given = interrupts_given(vcpu->vm);
 	int rc = 0;
 
+	if (given != vcpu->lapic_given)
+		state->known &= ~(uint32_t)STATE_LAPIC;
 	parts &= ~state->known & ~state->dirty;
 	if (parts == 0 || !vm_live(vcpu->vm) || vcpu->phase == VCPU_NEW)
 		return 0;
@@ -256,6 +259,8 @@ int load_read(struct vcpu *vcpu, uint32_t parts)
 		fresh->mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
 	if (rc == 0)
 		take(vcpu, fresh, parts);
+	if (rc == 0 && (parts & STATE_LAPIC))
+		vcpu->lapic_given = given;
 out:
 	if (rc < 0)
 		message_error("state of vcpu %u of domain %u cannot be read: error %d", vcpu->id,
@@ -629,6 +634,7 @@ int load_dirty(struct vm *vm, const struct vcpu *self)
 	}
 	if (rc == 0)
 		rc = build_and_set(vm, all, false, self);
+	interrupts_loaded(vm);
 	if (rc == 0)
 		loaded(vm, all, false);
 	if (rc == 0)

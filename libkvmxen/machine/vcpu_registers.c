@@ -260,6 +260,7 @@ long vcpu_get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *lapic)
 
 	if (!vcpu->vm->interrupts.lapic)
 		return -EINVAL;
+	interrupts_settle(vcpu->vm);
 	rc = load_read(vcpu, STATE_LAPIC);
 	*lapic = vcpu->state.lapic;
 	return rc;
@@ -274,6 +275,7 @@ long vcpu_set_lapic(struct vcpu *vcpu, void *user)
 		return -EINVAL;
 	if (copy_in(&lapic, user, sizeof lapic))
 		return -EFAULT;
+	interrupts_settle(vcpu->vm);
 	rc = load_read(vcpu, STATE_LAPIC);
 	if (rc < 0)
 		return rc;
