@@ -5,6 +5,7 @@
  * then the guest runs until an exit or a signal. machine/wait.h says how no signal is lost.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "libkvmxen/convert/convert.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/exit.h"
+#include "libkvmxen/machine/cr2.h"
 #include "libkvmxen/machine/debug.h"
 #include "libkvmxen/machine/inject.h"
 #include "libkvmxen/machine/load.h"
@@ -36,10 +38,11 @@ struct run {
 	struct vcpu *vcpu;
 	struct wait wait;
 	unsigned idle_ms;
-	unsigned poll_ms; /* how soon to look for a window or an end of interrupt */
-	int eoi;          /* the vector of an end of interrupt to be shown, or -1 */
-	bool hold;        /* the vcpu is wanted at rest between two instructions: see held */
-	bool stepped;     /* an I/O instruction that the debugger steps is being completed */
+	unsigned poll_ms;   /* how soon to look for a window or an end of interrupt */
+	int eoi;            /* the vector of an end of interrupt to be shown, or -1 */
+	bool hold;          /* the vcpu is wanted at rest between two instructions: see held */
+	unsigned cr2_tries; /* how often its stop was put off: see machine/cr2.h */
+	bool stepped;       /* an I/O instruction that the debugger steps is being completed */
 };
 
 static long finish(struct vcpu *vcpu, enum vcpu_phase phase, long rc)
@@ -101,6 +104,21 @@ static long materialise(struct vcpu *vcpu)
 	return vcpu->slot ? 0 : -EINVAL;
 }
 
+/* The records of all vcpus are loaded with this one's. */
+static int stop_for_load(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	unsigned tries = 0;
+	int rc = world_stop(vm);
+
+	while (rc == 0 && tries++ < CR2_TRIES && cr2_others_may_lose(vm, vcpu)) {
+		world_start(vm);
+		sched_yield();
+		rc = world_stop(vm);
+	}
+	return rc;
+}
+
 /* The part of the preparation that needs the world stopped: slots, dirty state, irqchip records.
  * vm->lock held. */
 static long flush_locked(struct vcpu *vcpu)
@@ -111,7 +129,7 @@ static long flush_locked(struct vcpu *vcpu)
 
 	if (work == 0 && vcpu->state.dirty == 0 && vcpu->phase != VCPU_NEW)
 		return 0;
-	rc = world_stop(vm);
+	rc = stop_for_load(vcpu);
 	if (rc == 0) {
 		if (work & VM_WORK_MEMORY)
 			rc = memory_flush(vm);
@@ -315,6 +333,12 @@ static int take_request(struct run *r, long *rc)
 		if (debug_active(vcpu) && debug_stopped(vcpu, r->stepped)) {
 			*rc = finish_exit(vcpu, VCPU_PARKED, KVM_EXIT_DEBUG);
 			return 1;
+		}
+		/* Not there: it runs on, and is parked again. */
+		if (r->wait.stop && r->cr2_tries < CR2_TRIES && cr2_may_be_lost(vcpu)) {
+			r->cr2_tries++;
+			let_run(vcpu);
+			return 0;
 		}
 		if (r->wait.stop) {
 			*rc = finish_stop(r, VCPU_PARKED);

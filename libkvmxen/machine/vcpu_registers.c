@@ -13,6 +13,7 @@
 #include "libkvmxen/machine/load.h"
 #include "libkvmxen/machine/msr.h"
 #include "libkvmxen/machine/tsc.h"
+#include "libkvmxen/machine/unchanged.h"
 #include "libkvmxen/message.h"
 
 #define CR0_PG       (1ull << 31)
@@ -37,9 +38,13 @@ long vcpu_get_regs(struct vcpu *vcpu, struct kvm_regs *regs)
 
 long vcpu_set_regs(struct vcpu *vcpu, const struct kvm_regs *regs)
 {
+	struct unchanged unchanged;
+
+	unchanged_begin(&unchanged, vcpu);
 	vcpu->state.regs = *regs;
 	vcpu->state.regs.rflags |= 2; /* always one; KVM sets it as well */
 	mark(vcpu, STATE_REGS);
+	unchanged_end(&unchanged, vcpu);
 	return 0;
 }
 
@@ -53,6 +58,7 @@ long vcpu_get_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs)
 
 long vcpu_set_sregs(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 {
+	struct unchanged unchanged;
 	long rc = sregs_check(sregs, vcpu->cpuid, vcpu->cpuid_count);
 
 	if (rc < 0) {
@@ -64,7 +70,9 @@ long vcpu_set_sregs(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 	rc = load_read(vcpu, STATE_SREGS | STATE_EVENTS | STATE_LAPIC);
 	if (rc < 0)
 		return rc;
+	unchanged_begin(&unchanged, vcpu);
 	vcpu_state_set_sregs(&vcpu->state, sregs);
+	unchanged_end(&unchanged, vcpu);
 	return 0;
 }
 
@@ -94,6 +102,7 @@ long vcpu_get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *sregs2)
 
 long vcpu_set_sregs2(struct vcpu *vcpu, const struct kvm_sregs2 *sregs2)
 {
+	struct unchanged unchanged;
 	long rc = sregs2_check(sregs2, vcpu->cpuid, vcpu->cpuid_count);
 
 	if (rc < 0) {
@@ -105,7 +114,9 @@ long vcpu_set_sregs2(struct vcpu *vcpu, const struct kvm_sregs2 *sregs2)
 	rc = load_read(vcpu, STATE_SREGS | STATE_EVENTS | STATE_LAPIC);
 	if (rc < 0)
 		return rc;
+	unchanged_begin(&unchanged, vcpu);
 	vcpu_state_set_sregs2(&vcpu->state, sregs2);
+	unchanged_end(&unchanged, vcpu);
 	return 0;
 }
 
@@ -119,11 +130,15 @@ long vcpu_get_fpu(struct vcpu *vcpu, struct kvm_fpu *fpu)
 
 long vcpu_set_fpu(struct vcpu *vcpu, const struct kvm_fpu *fpu)
 {
+	struct unchanged unchanged;
 	long rc = load_read(vcpu, STATE_XSAVE);
 
-	if (rc == 0)
-		vcpu_state_set_fpu(&vcpu->state, fpu);
-	return rc;
+	if (rc < 0)
+		return rc;
+	unchanged_begin(&unchanged, vcpu);
+	vcpu_state_set_fpu(&vcpu->state, fpu);
+	unchanged_end(&unchanged, vcpu);
+	return 0;
 }
 
 long vcpu_get_xsave(struct vcpu *vcpu, struct kvm_xsave *xsave)
@@ -136,6 +151,7 @@ long vcpu_get_xsave(struct vcpu *vcpu, struct kvm_xsave *xsave)
 
 long vcpu_set_xsave(struct vcpu *vcpu, const struct kvm_xsave *xsave)
 {
+	struct unchanged unchanged;
 	long rc = xsave_check(xsave, system_xcr0());
 
 	if (rc < 0)
@@ -143,7 +159,9 @@ long vcpu_set_xsave(struct vcpu *vcpu, const struct kvm_xsave *xsave)
 	rc = load_read(vcpu, STATE_XSAVE);
 	if (rc < 0)
 		return rc;
+	unchanged_begin(&unchanged, vcpu);
 	vcpu_state_set_xsave(&vcpu->state, xsave);
+	unchanged_end(&unchanged, vcpu);
 	return 0;
 }
 
@@ -160,6 +178,7 @@ long vcpu_get_xcrs(struct vcpu *vcpu, struct kvm_xcrs *xcrs)
 
 long vcpu_set_xcrs(struct vcpu *vcpu, const struct kvm_xcrs *xcrs)
 {
+	struct unchanged unchanged;
 	long rc = xcrs_check(xcrs, vcpu->cpuid, vcpu->cpuid_count);
 	uint32_t i;
 
@@ -167,8 +186,10 @@ long vcpu_set_xcrs(struct vcpu *vcpu, const struct kvm_xcrs *xcrs)
 		rc = load_read(vcpu, STATE_XSAVE);
 	for (i = 0; rc == 0 && i < xcrs->nr_xcrs; i++)
 		if (xcrs->xcrs[i].xcr == 0) {
+			unchanged_begin(&unchanged, vcpu);
 			vcpu->state.xcr0 = xcrs->xcrs[i].value;
 			mark(vcpu, STATE_XSAVE);
+			unchanged_end(&unchanged, vcpu);
 			break;
 		}
 	return rc;
@@ -184,12 +205,15 @@ long vcpu_get_debugregs(struct vcpu *vcpu, struct kvm_debugregs *debugregs)
 
 long vcpu_set_debugregs(struct vcpu *vcpu, const struct kvm_debugregs *debugregs)
 {
+	struct unchanged unchanged;
 	long rc = debugregs_check(debugregs);
 
 	if (rc < 0)
 		return rc;
+	unchanged_begin(&unchanged, vcpu);
 	vcpu->state.debugregs = *debugregs;
 	mark(vcpu, STATE_DEBUG);
+	unchanged_end(&unchanged, vcpu);
 	return 0;
 }
 
@@ -203,13 +227,16 @@ long vcpu_get_events(struct vcpu *vcpu, struct kvm_vcpu_events *events)
 
 long vcpu_set_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
 {
+	struct unchanged unchanged;
 	long rc = load_read(vcpu, STATE_EVENTS | STATE_MP);
 
 	if (rc == 0)
 		rc = vcpu_events_check(events, vcpu->state.mp_state.mp_state);
 	if (rc < 0)
 		return rc;
+	unchanged_begin(&unchanged, vcpu);
 	vcpu_state_set_events(&vcpu->state, events);
+	unchanged_end(&unchanged, vcpu);
 	vcpu->injecting = INJECT_NONE;
 	return 0;
 }
@@ -288,6 +315,7 @@ static long each_msr(struct vcpu *vcpu, void *user, bool set)
 {
 	struct kvm_msrs head;
 	struct kvm_msr_entry *entries;
+	struct unchanged unchanged;
 	size_t size;
 	long rc;
 	uint32_t i;
@@ -303,6 +331,7 @@ static long each_msr(struct vcpu *vcpu, void *user, bool set)
 	rc = copy_in(entries, (char *)user + sizeof head, size);
 	if (rc == 0)
 		rc = load_read(vcpu, STATE_MSRS | STATE_TSC | STATE_SREGS | STATE_LAPIC);
+	unchanged_begin(&unchanged, vcpu);
 	for (i = 0; rc == 0 && i < head.nmsrs; i++) {
 		int one;
 
@@ -327,6 +356,7 @@ static long each_msr(struct vcpu *vcpu, void *user, bool set)
 			break;
 		}
 	}
+	unchanged_end(&unchanged, vcpu);
 	if (rc == 0 && !set && copy_out((char *)user + sizeof head, entries, size))
 		rc = -EFAULT;
 	free(entries);

@@ -14,6 +14,7 @@
 
 #include <xen/hvm/params.h>
 
+#include "libkvmxen/convert/image.h"
 #include "libkvmxen/interrupts/interrupts_private.h"
 #include "tests/unit/unit_rig.h"
 
@@ -1030,6 +1031,67 @@ static void a_signalled_eventfd_fires_at_once(void)
 }
 
 /* The same before there is a domain: the edge waits in the PIC. */
+static void a_signalled_irqfd_is_in_the_state_that_is_read(void)
+{
+	struct kvm_irq_routing_entry entry = msi_route(30, 0xfee00000, 0x33);
+	unsigned i, given;
+	int e = event(), e2 = event();
+
+	new_live();
+	CU_ASSERT_EQUAL(route(1, &entry), 0);
+	CU_ASSERT_EQUAL(irqfd(e, 30, 0, 0), 0);
+	for (i = 1; i <= 50; i++) {
+		given = interrupts_given(vm);
+		fire(e);
+		interrupts_settle(vm);
+		CU_ASSERT_EQUAL(fake_msis(vm->domid), i);
+		CU_ASSERT_NOT_EQUAL(interrupts_given(vm), given);
+	}
+	entry = chip_route(31, KVM_IRQCHIP_IOAPIC, 20);
+	CU_ASSERT_EQUAL(route(1, &entry), 0);
+	CU_ASSERT_EQUAL(irqfd(e2, 31, 0, 0), 0);
+	fire(e2);
+	get_chip(KVM_IRQCHIP_IOAPIC);
+	CU_ASSERT_EQUAL(fake_gsi_edges(vm->domid, 20), 1);
+	fire(e2);
+	CU_ASSERT_EQUAL(irqfd(e2, 31, KVM_IRQFD_FLAG_DEASSIGN, 0), 0);
+	CU_ASSERT_EQUAL(fake_gsi_edges(vm->domid, 20), 2);
+	close(e);
+	close(e2);
+	rig_free(&rig);
+}
+
+/* What comes while an image of the chips is on its way to Xen would be overwritten by it. */
+static void interrupts_during_a_load_are_given_again(void)
+{
+	struct kvm_msi msi = {.address_lo = 0xfee00000, .data = 0x33};
+	struct image image;
+
+	new_live();
+	image_begin(&image);
+	CU_ASSERT_EQUAL(interrupts_records(vm, &image), 0);
+	interrupts_signal_msi(vm, &msi);
+	line(20, 1);
+	line(21, 1);
+	line(21, 0);
+	CU_ASSERT_EQUAL(fake_msis(vm->domid), 1);
+	image_free(&image);
+	interrupts_loaded(vm);
+	CU_ASSERT_EQUAL(fake_msis(vm->domid), 2);
+	CU_ASSERT_EQUAL(fake_gsi_edges(vm->domid, 20), 2);
+	CU_ASSERT(fake_intx_level(vm->domid, 1, 0));
+	CU_ASSERT_EQUAL(fake_gsi_edges(vm->domid, 21), 2);
+	CU_ASSERT_FALSE(fake_intx_level(vm->domid, 1, 1));
+	/* Once, and only what came during the load. */
+	line(20, 0);
+	line(20, 1);
+	interrupts_signal_msi(vm, &msi);
+	interrupts_loaded(vm);
+	CU_ASSERT_EQUAL(fake_msis(vm->domid), 3);
+	CU_ASSERT_EQUAL(fake_gsi_edges(vm->domid, 20), 3);
+	rig_free(&rig);
+}
+
 static void an_irqfd_works_before_the_domain(void)
 {
 	int e = event();
@@ -1572,6 +1634,8 @@ void register_interrupts_suite(void)
 	CU_ADD_TEST(suite, an_irqfd_pulses_its_line);
 	CU_ADD_TEST(suite, an_irqfd_sends_its_msi);
 	CU_ADD_TEST(suite, a_signalled_eventfd_fires_at_once);
+	CU_ADD_TEST(suite, a_signalled_irqfd_is_in_the_state_that_is_read);
+	CU_ADD_TEST(suite, interrupts_during_a_load_are_given_again);
 	CU_ADD_TEST(suite, an_irqfd_works_before_the_domain);
 	CU_ADD_TEST(suite, an_irqfd_outlives_the_vmms_descriptor);
 	CU_ADD_TEST(suite, irqfds_come_and_go_while_they_fire);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libkvmxen/machine/cr2.h"
 #include "tests/unit/unit_machine.h"
 
 #define MMIO 0xe0000000ull
@@ -679,14 +680,80 @@ static void registers_at_an_exit(void)
 	kvm_machine_free(&m);
 }
 
-#define LAPIC_TPR 0x80
-
 static void both_out(uint16_t id)
 {
 	for (unsigned vcpu = 0; vcpu < 2; vcpu++)
 		for (unsigned i = 1; i < 4; i++)
 			fake_guest_out(id, vcpu, 0x10, 1, i);
 }
+
+/* As a VMM goes on after a stop that was for nothing: no vcpu needs to be stopped for it. */
+static void what_was_read_is_written_back_without_a_load(void)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entries[3];
+	} msrs = {.head.nmsrs = 3,
+		  .entries = {{.index = 0x277}, {.index = 0xc0000081}, {.index = 0xc0000102}}};
+	struct kvm_vcpu_events events;
+	struct kvm_debugregs debugregs;
+	struct kvm_sregs sregs;
+	struct kvm_xsave xsave;
+	struct kvm_regs regs;
+	struct kvm_fpu fpu;
+	unsigned loads, round;
+
+	kvm_machine_new(&m, 2, true, both_out);
+	CU_ASSERT(out_comes(0, 0x10, 1, 1));
+	loads = fake_calls("context_set");
+	for (round = 2; round < 4; round++) {
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_REGS, &regs), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_SREGS, &sregs), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_FPU, &fpu), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_XSAVE, &xsave), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_DEBUGREGS, &debugregs), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_VCPU_EVENTS, &events), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_MSRS, &msrs), 3);
+		/* No GET knows of it. */
+		memset((char *)xsave.region + 28, 0, 4);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_REGS, &regs), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_XSAVE, &xsave), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_DEBUGREGS, &debugregs), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_VCPU_EVENTS, &events), 0);
+		CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_MSRS, &msrs), 3);
+		CU_ASSERT_EQUAL(machine_vcpu(&m, 0)->state.dirty, 0);
+		CU_ASSERT(out_comes(0, 0x10, 1, round));
+		CU_ASSERT_EQUAL(fake_calls("context_set"), loads);
+	}
+	/* One bit is a change, and a change of one part is one of that part alone. */
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_MSRS, &msrs), 3);
+	msrs.entries[1].data ^= 1ull << 40;
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_MSRS, &msrs), 3);
+	CU_ASSERT_EQUAL(machine_vcpu(&m, 0)->state.dirty, STATE_MSRS);
+	kvm_machine_free(&m);
+}
+
+static void a_fault_handler_is_not_stopped_before_it_has_read_cr2(void)
+{
+	struct hvm_hw_cpu cpu = {.cr0 = 0x80000011, .rflags = 0x202};
+
+	CU_ASSERT_FALSE(cr2_at_stake(&cpu));
+	cpu.rflags = 2;
+	CU_ASSERT(cr2_at_stake(&cpu));
+	cpu.ss_arbytes = 3 << 5;
+	CU_ASSERT_FALSE(cr2_at_stake(&cpu));
+	cpu.pending_valid = 1;
+	cpu.pending_vector = 14;
+	CU_ASSERT(cr2_at_stake(&cpu));
+	cpu.pending_vector = 13;
+	CU_ASSERT_FALSE(cr2_at_stake(&cpu));
+	cpu.ss_arbytes = 0;
+	cpu.cr0 = 1;
+	CU_ASSERT_FALSE(cr2_at_stake(&cpu));
+}
+
+#define LAPIC_TPR 0x80
 
 /* A VMM that restores a snapshot sets all vcpus, and one comes to KVM_RUN before the others. */
 static void the_lapic_of_all_is_there_before_one_runs(void)
@@ -782,6 +849,8 @@ void register_run_suite(void)
 	CU_ADD_TEST(suite, two_vcpus_do_not_disturb_each_other);
 	CU_ADD_TEST(suite, a_domain_destroyed_behind_our_back_is_a_shutdown);
 	CU_ADD_TEST(suite, registers_at_an_exit);
+	CU_ADD_TEST(suite, what_was_read_is_written_back_without_a_load);
+	CU_ADD_TEST(suite, a_fault_handler_is_not_stopped_before_it_has_read_cr2);
 	CU_ADD_TEST(suite, the_lapic_of_all_is_there_before_one_runs);
 	CU_ADD_TEST(suite, an_in_is_completed_in_what_was_set);
 	CU_ADD_TEST(suite, a_slot_added_at_an_exit_is_there);
