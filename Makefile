@@ -95,12 +95,17 @@ deps:
 	@dpkg -s $(DEPS) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends $(DEPS); }
 
-.PHONY: test lab-test demo
+.PHONY: test test-long lab-test demo
 test: deps
 	$(MAKE) -j$$(nproc) all $(BUILD)/tests/unit $(BUILD)/asan/unit ops programs conformance broker-programs bench-programs
 	$(MAKE) check-docs check-headers unit unit-asan
-	$(MAKE) fuzz-broker FUZZ_SECONDS=15
+	$(MAKE) fuzz-broker FUZZ_SECONDS=10
 	tests/lab/suite
+
+# What takes too long for every day: more machines, ten VMMs killed, snapshots and migration.
+test-long: deps
+	$(MAKE) -j$$(nproc) all
+	LONG=1 tests/lab/suite machines migration
 
 demo: deps
 	$(MAKE) all

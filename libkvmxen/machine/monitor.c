@@ -84,6 +84,7 @@ static void step_over(struct vm_event_regs_x86 *regs, uint32_t length)
 static void answer_cpuid(struct vcpu *vcpu, vm_event_request_t *event)
 {
 	struct vm_event_regs_x86 *regs = &event->data.regs.x86;
+	uint64_t at = regs->rip;
 	uint32_t values[4];
 
 	lookup(vcpu, &event->u.cpuid, regs, values);
@@ -96,6 +97,8 @@ static void answer_cpuid(struct vcpu *vcpu, vm_event_request_t *event)
 	regs->rcx = values[2];
 	regs->rdx = values[3];
 	event->flags |= VM_EVENT_FLAG_SET_REGISTERS;
+	vcpu->cpuid_rip = at;
+	atomic_store(&vcpu->cpuid_answered, true);
 }
 
 /* Turns the request into its response. Nothing in it is believed. */

@@ -5,7 +5,6 @@
  * then the guest runs until an exit or a signal. machine/wait.h says how no signal is lost.
  */
 #include <errno.h>
-#include <sched.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -14,10 +13,10 @@
 #include "libkvmxen/convert/convert.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/exit.h"
-#include "libkvmxen/machine/cr2.h"
 #include "libkvmxen/machine/debug.h"
 #include "libkvmxen/machine/inject.h"
 #include "libkvmxen/machine/load.h"
+#include "libkvmxen/machine/quiet.h"
 #include "libkvmxen/machine/shutdown.h"
 #include "libkvmxen/machine/wait.h"
 #include "libkvmxen/machine/window.h"
@@ -38,11 +37,11 @@ struct run {
 	struct vcpu *vcpu;
 	struct wait wait;
 	unsigned idle_ms;
-	unsigned poll_ms;   /* how soon to look for a window or an end of interrupt */
-	int eoi;            /* the vector of an end of interrupt to be shown, or -1 */
-	bool hold;          /* the vcpu is wanted at rest between two instructions: see held */
-	unsigned cr2_tries; /* how often its stop was put off: see machine/cr2.h */
-	bool stepped;       /* an I/O instruction that the debugger steps is being completed */
+	unsigned poll_ms; /* how soon to look for a window or an end of interrupt */
+	int eoi;          /* the vector of an end of interrupt to be shown, or -1 */
+	bool hold;        /* the vcpu is wanted at rest between two instructions: see held */
+	unsigned put_off; /* how often its stop was: see machine/quiet.h */
+	bool stepped;     /* an I/O instruction that the debugger steps is being completed */
 };
 
 static long finish(struct vcpu *vcpu, enum vcpu_phase phase, long rc)
@@ -111,9 +110,9 @@ static int stop_for_load(struct vcpu *vcpu)
 	unsigned tries = 0;
 	int rc = world_stop(vm);
 
-	while (rc == 0 && tries++ < CR2_TRIES && cr2_others_may_lose(vm, vcpu)) {
+	while (rc == 0 && quiet_others_not_yet(vm, vcpu, tries)) {
 		world_start(vm);
-		sched_yield();
+		quiet_wait(tries++);
 		rc = world_stop(vm);
 	}
 	return rc;
@@ -335,9 +334,10 @@ static int take_request(struct run *r, long *rc)
 			return 1;
 		}
 		/* Not there: it runs on, and is parked again. */
-		if (r->wait.stop && r->cr2_tries < CR2_TRIES && cr2_may_be_lost(vcpu)) {
-			r->cr2_tries++;
+		if (r->wait.stop && quiet_not_yet(vcpu, r->put_off)) {
+			wait_block(&r->wait, vcpu);
 			let_run(vcpu);
+			quiet_wait(r->put_off++);
 			return 0;
 		}
 		if (r->wait.stop) {

@@ -93,6 +93,10 @@ struct vcpu {
 	atomic_bool
 		io_cancelled; /* a context load made Xen forget it: exit_complete puts that right */
 	atomic_bool lapic_on; /* Xen's LAPIC of it has been seen switched on: interrupts/msi.c */
+	/* The monitor's last reply was for the CPUID at cpuid_rip, and Xen may not have put its
+	 * registers into the vcpu yet: see machine/quiet.h. Written before the reply is sent. */
+	atomic_bool cpuid_answered;
+	uint64_t cpuid_rip;
 	unsigned lapic_given; /* interrupts_given when state.lapic was read */
 	atomic_bool tripled;  /* its triple fault: its invalidate request is KVM_EXIT_SHUTDOWN */
 	bool has_replay;      /* the next request may be the re-issue of one already served */

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "libkvmxen/machine/cr2.h"
+#include "libkvmxen/machine/quiet.h"
+#include "libkvmxen/machine/quiet.h"
 #include "tests/unit/unit_machine.h"
 
 #define MMIO 0xe0000000ull
@@ -738,19 +739,19 @@ static void a_fault_handler_is_not_stopped_before_it_has_read_cr2(void)
 {
 	struct hvm_hw_cpu cpu = {.cr0 = 0x80000011, .rflags = 0x202};
 
-	CU_ASSERT_FALSE(cr2_at_stake(&cpu));
+	CU_ASSERT_FALSE(quiet_needs_cr2(&cpu));
 	cpu.rflags = 2;
-	CU_ASSERT(cr2_at_stake(&cpu));
+	CU_ASSERT(quiet_needs_cr2(&cpu));
 	cpu.ss_arbytes = 3 << 5;
-	CU_ASSERT_FALSE(cr2_at_stake(&cpu));
+	CU_ASSERT_FALSE(quiet_needs_cr2(&cpu));
 	cpu.pending_valid = 1;
 	cpu.pending_vector = 14;
-	CU_ASSERT(cr2_at_stake(&cpu));
+	CU_ASSERT(quiet_needs_cr2(&cpu));
 	cpu.pending_vector = 13;
-	CU_ASSERT_FALSE(cr2_at_stake(&cpu));
+	CU_ASSERT_FALSE(quiet_needs_cr2(&cpu));
 	cpu.ss_arbytes = 0;
 	cpu.cr0 = 1;
-	CU_ASSERT_FALSE(cr2_at_stake(&cpu));
+	CU_ASSERT_FALSE(quiet_needs_cr2(&cpu));
 }
 
 #define LAPIC_TPR 0x80
