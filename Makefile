@@ -25,7 +25,7 @@ LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/obj/%.o)
 
 .PHONY: all
 all: $(BUILD)/kvmxen $(BUILD)/libkvmxen-preload.so $(BUILD)/libkvmxen.so $(BUILD)/libkvmxen.a $(BUILD)/kvmxen-janitor \
-	$(BUILD)/kvmxend \
+	$(BUILD)/kvmxend $(BUILD)/kvmxen-dm \
 	$(BUILD)/kvmxen.pc
 
 $(BUILD)/obj/%.o: %.c
@@ -57,6 +57,10 @@ KVMXEND_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tools/kvmxend/*.c))
 $(BUILD)/kvmxend: $(KVMXEND_OBJS) $(BUILD)/libkvmxen.a
 	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS) -lseccomp
 
+DM_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tools/kvmxen-dm/*.c)) $(BUILD)/obj/tools/launch.o
+$(BUILD)/kvmxen-dm: $(DM_OBJS) $(BUILD)/libkvmxen.a
+	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS) -ljson-c
+
 $(BUILD)/kvmxen.pc: Makefile
 	@mkdir -p $(@D)
 	$(call quiet,GEN,$@)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
@@ -66,7 +70,7 @@ $(BUILD)/kvmxen.pc: Makefile
 .PHONY: install
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/kvmxen $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/kvmxen
-	install -m 755 $(BUILD)/kvmxen $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/kvmxen $(BUILD)/kvmxen-dm $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(BUILD)/kvmxen-janitor $(DESTDIR)$(LIBDIR)/kvmxen/
 	install -m 755 $(BUILD)/$(SONAME) $(BUILD)/libkvmxen-preload.so $(DESTDIR)$(LIBDIR)/
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libkvmxen.so

@@ -13,6 +13,7 @@
 #include <xen/sched.h>
 
 #include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/machine/adopt.h"
 #include "libkvmxen/machine/cpuid.h"
 #include "libkvmxen/machine/debug.h"
 #include "libkvmxen/machine/janitor.h"
@@ -32,13 +33,15 @@
 static int set_params(struct vm *vm)
 {
 	/* A triple fault shuts the domain down as for a suspend: no toolstack takes that for the
-	 * guest's end, and the domain can be resumed. */
+	 * guest's end, and the domain can be resumed. To the toolstack that made it, though, it is
+	 * the guest's end: a reset. */
 	struct {
 		uint32_t param;
 		uint64_t value;
 		bool irqchip_only;
 	} table[] = {
-		{HVM_PARAM_TRIPLE_FAULT_REASON, SHUTDOWN_suspend, false},
+		{HVM_PARAM_TRIPLE_FAULT_REASON, vm->adopted ? SHUTDOWN_reboot : SHUTDOWN_suspend,
+		 false},
 		{HVM_PARAM_TIMER_MODE, interrupts_timer_mode(vm), true},
 		{HVM_PARAM_HPET_ENABLED, 1, true},
 		/* Xen's PM timer and PM1a block go where no VMM has its own: 0x1f40. */
@@ -191,6 +194,8 @@ static int create(struct vm *vm)
 	};
 	int rc;
 
+	if (adopt_wanted())
+		return adopt_take(vm);
 	if (getrandom(vm->handle, sizeof vm->handle, 0) != sizeof vm->handle)
 		return -errno;
 	memcpy(config.handle, vm->handle, sizeof config.handle);
@@ -215,7 +220,8 @@ static int start(struct vm *vm, const char **step)
 		if (rc < 0)                                                                        \
 			return rc;                                                                 \
 	} while (0)
-	STEP(CONTROL(vm, domain_set_name, vm->handle, vm->name));
+	if (!vm->adopted)
+		STEP(CONTROL(vm, domain_set_name, vm->handle, vm->name));
 	STEP(set_params(vm));
 	STEP(CONTROL(vm, tsc_set, vm->tsc_khz));
 	STEP(set_policy(vm));
@@ -227,9 +233,14 @@ static int start(struct vm *vm, const char **step)
 		STEP(monitor_start(vm));
 	vm->debugged = false;
 	STEP(debug_update(vm));
+	if (vm->adopted)
+		STEP(adopt_begin(vm));
 	STEP(load_first(vm));
 	STEP(interrupts_materialise(vm));
-	STEP(CONTROL(vm, domain_unpause));
+	if (vm->adopted)
+		STEP(adopt_ready(vm));
+	else
+		STEP(CONTROL(vm, domain_unpause));
 #undef STEP
 	return 0;
 }
@@ -275,10 +286,14 @@ static void answer_all(struct vm *vm)
 
 void domain_end(struct vm *vm, bool keep_content)
 {
+	bool paused;
+
 	if (!vm_live(vm))
 		return;
-	CONTROL(vm, domain_pause);
+	paused = CONTROL(vm, domain_pause) == 0;
 	monitor_stop(vm);
+	if (vm->adopted)
+		adopt_let_go(vm, paused);
 	if (vm->ioreqs) {
 		answer_all(vm);
 		unbind_vcpus(vm);
@@ -288,10 +303,24 @@ void domain_end(struct vm *vm, bool keep_content)
 		vm->ioreqs = NULL;
 	}
 	memory_destroy(vm, keep_content);
-	CONTROL(vm, domain_set_name, vm->handle, NULL);
-	CONTROL(vm, domain_destroy);
-	janitor_forget(vm->handle);
+	if (!vm->adopted) {
+		CONTROL(vm, domain_set_name, vm->handle, NULL);
+		CONTROL(vm, domain_destroy);
+		janitor_forget(vm->handle);
+	}
 	atomic_store(&vm->phase, VM_GONE);
+}
+
+/* Its toolstack destroys it as soon as it is shut down, which it is when no vcpu waits for an
+ * answer. Xen 4.17 loses two pages with each domain that is destroyed with a monitor. */
+static void abandon_adopted(struct vm *vm)
+{
+	bool paused = CONTROL(vm, domain_pause) == 0;
+
+	CONTROL(vm, monitor_close, NULL);
+	adopt_let_go(vm, paused);
+	if (atomic_load(&vm->stop) == 0)
+		answer_all(vm);
 }
 
 void domain_abandon(struct vm *vm)
@@ -299,6 +328,10 @@ void domain_abandon(struct vm *vm)
 	if (!vm_live(vm))
 		return;
 	atomic_store(&vm->phase, VM_GONE);
+	if (vm->adopted) {
+		abandon_adopted(vm);
+		return;
+	}
 	CONTROL(vm, domain_set_name, vm->handle, NULL);
 	CONTROL(vm, domain_destroy);
 }

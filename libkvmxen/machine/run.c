@@ -419,6 +419,10 @@ static int look_idle(struct run *r, long *rc)
 		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
 		return 1;
 	}
+	if (info.shutdown && vm->adopted && info.shutdown_reason == SHUTDOWN_reboot) {
+		*rc = finish_shutdown(vcpu);
+		return 1;
+	}
 	if (info.shutdown && info.shutdown_reason == SHUTDOWN_suspend) {
 		*rc = shutdown_look(vcpu);
 		if (*rc == 1)

@@ -49,6 +49,7 @@ struct vm {
 
 	_Atomic enum vm_phase phase;
 	uint16_t domid;
+	bool adopted;    /* the domain is a toolstack's: machine/adopt.h */
 	uint16_t server; /* our ioreq server */
 	uint8_t handle[16];
 	char name[64];

@@ -76,6 +76,23 @@ static int domain_find(struct control *ctl, const uint8_t handle[16], uint16_t *
 	return -EPERM;
 }
 
+/* Whose device model a process is, a toolstack says that runs as root: such a one needs no broker.
+ */
+static int domain_adopt(struct control *ctl, uint16_t domid, struct domain_config *found)
+{
+	return -EPERM;
+}
+
+static int domain_ready(struct control *ctl, uint16_t domid)
+{
+	return -EPERM;
+}
+
+static int domain_shutdown(struct control *ctl, uint16_t domid, unsigned reason)
+{
+	return -EPERM;
+}
+
 static int domain_set_name(struct control *ctl, uint16_t domid, const uint8_t handle[16],
 			   const char *name)
 {
@@ -308,6 +325,9 @@ static void control_close(struct control *ctl)
 	X(domain_create)                                                                           \
 	X(domain_destroy)                                                                          \
 	X(domain_find)                                                                             \
+	X(domain_adopt)                                                                            \
+	X(domain_ready)                                                                            \
+	X(domain_shutdown)                                                                         \
 	X(domain_set_name)                                                                         \
 	X(domain_set_maxmem)                                                                       \
 	X(domain_set_paging_pool)                                                                  \

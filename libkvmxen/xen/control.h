@@ -68,6 +68,16 @@ struct control_ops {
 			     uint16_t *domid);
 	/* Takes the name away as well. The domain lingers, dying, while a frame of it is mapped. */
 	int (*domain_destroy)(struct control *ctl, uint16_t domid);
+	/* Takes over a domain that a toolstack has built and not yet let run: gives all its memory
+	 * back, and tells what it is. -EBUSY: it has run, or is not paused; -EOPNOTSUPP: another
+	 * kind of domain. */
+	int (*domain_adopt)(struct control *ctl, uint16_t domid, struct domain_config *found);
+	/* Tells that toolstack (libxl, by xenstore) that the device model is there. */
+	int (*domain_ready)(struct control *ctl, uint16_t domid);
+	/* SCHEDOP_remote_shutdown of such a domain, reason: SHUTDOWN_*; nothing happens when the
+	 * toolstack is about to destroy it. A vcpu with an unanswered ioreq delays it until the
+	 * answer, but for SHUTDOWN_crash. The first reason stays. */
+	int (*domain_shutdown)(struct control *ctl, uint16_t domid, unsigned reason);
 	/* Finds the domain that carries a handle and is not dying: its domid, or -ESRCH. */
 	int (*domain_find)(struct control *ctl, const uint8_t handle[16], uint16_t *domid);
 	/* The name by which xl knows it; NULL takes the entries away: before domain_destroy. */

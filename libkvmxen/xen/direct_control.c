@@ -55,9 +55,9 @@ static int domain_destroy(struct control *ctl, uint16_t domid)
 		return r;
 	/* While the domid cannot be another domain's yet; there may be no name, or no xenstore. */
 	direct_domain_set_name(ctl, domid, info.handle, NULL);
-	/* Xen's domain_kill frees the monitor's ring but not its MSR bitmap (4.17: two pages for each
-	 * domain, lost until Xen's next boot); XEN_VM_EVENT_DISABLE frees both. An error says that
-	 * there is no monitor. The guest must not run on without it. */
+	/* Xen's domain_kill frees the monitor's ring but not its MSR bitmap (4.17: two pages for
+	 * each domain, lost until Xen's next boot); XEN_VM_EVENT_DISABLE frees both. An error says
+	 * that there is no monitor. The guest must not run on without it. */
 	xc_domain_pause(xc, domid);
 	xc_monitor_disable(xc, domid);
 	do
@@ -205,6 +205,9 @@ static const struct control_ops direct_control_ops = {
 	.domain_create = domain_create,
 	.domain_destroy = domain_destroy,
 	.domain_find = domain_find,
+	.domain_adopt = direct_domain_adopt,
+	.domain_ready = direct_domain_ready,
+	.domain_shutdown = direct_domain_shutdown,
 	.domain_set_name = direct_domain_set_name,
 	.domain_set_maxmem = domain_set_maxmem,
 	.domain_set_paging_pool = domain_set_paging_pool,

@@ -48,6 +48,10 @@ int direct_xc_open(xc_interface **xc);
 int direct_domain_set_name(struct control *ctl, uint16_t domid, const uint8_t handle[16],
 			   const char *name);
 
+int direct_domain_adopt(struct control *ctl, uint16_t domid, struct domain_config *found);
+int direct_domain_ready(struct control *ctl, uint16_t domid);
+int direct_domain_shutdown(struct control *ctl, uint16_t domid, unsigned reason);
+
 int direct_host_tsc_khz(struct control *ctl, uint32_t *khz);
 int direct_cpuid_host(struct control *ctl, struct control_cpuid *leaves, uint32_t *n);
 int direct_cpuid_set(struct control *ctl, uint16_t domid, const struct control_cpuid *leaves,

@@ -1,5 +1,6 @@
 #include "libkvmxen/xen/direct_version.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +49,23 @@ static uint32_t emulation_flags(enum emulation emulation)
 		break;
 	}
 	return XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI;
+}
+
+int direct_version_config(const xc_domaininfo_t *info, struct domain_config *config)
+{
+	uint32_t devices = info->arch_config.emulation_flags;
+
+	if (!(info->flags & XEN_DOMINF_hvm_guest) || !(info->flags & XEN_DOMINF_hap))
+		return -EOPNOTSUPP;
+	if (devices == emulation_flags(EMULATION_HVM))
+		config->emulation = EMULATION_HVM;
+	else if (devices == emulation_flags(EMULATION_LAPIC))
+		config->emulation = EMULATION_LAPIC;
+	else
+		return -EOPNOTSUPP;
+	config->vcpus = info->max_vcpu_id + 1;
+	memcpy(config->handle, info->handle, sizeof(config->handle));
+	return 0;
 }
 
 void direct_version_createdomain(struct xen_domctl_createdomain *create,

@@ -19,6 +19,9 @@ const char *direct_version_built_for(void);
 /* The version of the Xen that runs, such as "4.17.7" (any version tells): 0, or -1 with errno. */
 int direct_version_running(xc_interface *xc, char *text, size_t size);
 
+/* What a domain was created with, as far as kvmxen's own are created with it: 0, or -EOPNOTSUPP. */
+int direct_version_config(const xc_domaininfo_t *info, struct domain_config *config);
+
 /* XEN_DOMCTL_createdomain's argument. */
 void direct_version_createdomain(struct xen_domctl_createdomain *create,
 				 const struct domain_config *config);

@@ -81,6 +81,12 @@ unsigned fake_domains(void);
 bool fake_domain_destroyed(uint16_t domid);
 /* The xenstore name of the domain, or NULL. */
 const char *fake_domain_name(uint16_t domid);
+/* A domain as a toolstack leaves it to its device model, paused. The test destroys it. */
+uint16_t fake_domain_built(unsigned vcpus, bool irqchip);
+/* Has that toolstack been told that the device model is there? */
+bool fake_domain_ready(uint16_t domid);
+/* SHUTDOWN_*, or -1 when the domain is not shut down. */
+int fake_domain_shutdown_reason(uint16_t domid);
 /* Shuts the domain down as the guest would: SHUTDOWN_* of xen/sched.h. SHUTDOWN_crash too. */
 void fake_domain_shutdown(uint16_t domid, unsigned reason);
 

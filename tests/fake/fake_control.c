@@ -41,6 +41,21 @@ static int op_find(struct control *ctl, const uint8_t handle[16], uint16_t *domi
 	CALL(domain_find, find(handle, domid));
 }
 
+static int op_adopt(struct control *ctl, uint16_t domid, struct domain_config *found)
+{
+	CALL_DOMAIN(domain_adopt, xen_domain_adopt(d, found));
+}
+
+static int op_ready(struct control *ctl, uint16_t domid)
+{
+	CALL_DOMAIN(domain_ready, (d->ready = true, 0));
+}
+
+static int op_shutdown(struct control *ctl, uint16_t domid, unsigned reason)
+{
+	CALL_DOMAIN(domain_shutdown, (xen_domain_shutdown(d, reason), 0));
+}
+
 /* xenstore does not know whether the domain lives. */
 static int op_set_name(struct control *ctl, uint16_t domid, const uint8_t handle[16],
 		       const char *name)
@@ -248,6 +263,9 @@ const struct control_ops fake_control_ops = {
 	.domain_create = op_create,
 	.domain_destroy = op_destroy,
 	.domain_find = op_find,
+	.domain_adopt = op_adopt,
+	.domain_ready = op_ready,
+	.domain_shutdown = op_shutdown,
 	.domain_set_name = op_set_name,
 	.domain_set_maxmem = op_set_maxmem,
 	.domain_set_paging_pool = op_set_pool,

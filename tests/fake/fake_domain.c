@@ -168,6 +168,16 @@ int xen_domain_resume(struct domain *d)
 	return 0;
 }
 
+int xen_domain_adopt(struct domain *d, struct domain_config *found)
+{
+	if (!d->pauses || d->creation_finished)
+		return -EBUSY;
+	xen_memory_free(d);
+	*found = (struct domain_config){.vcpus = d->nr_vcpus, .emulation = d->emulation};
+	memcpy(found->handle, d->handle, sizeof found->handle);
+	return 0;
+}
+
 int xen_domain_subscribe(struct domain *d, uint32_t *port)
 {
 	struct port *p = xen_port_alloc(d, PORT_SUSPEND, NULL);
@@ -303,6 +313,57 @@ const char *fake_domain_name(uint16_t domid)
 	name = d ? d->name : NULL;
 	fake_unlock();
 	return name;
+}
+
+/* As libxl leaves it: built, with the first vcpu at its firmware's entry, and never unpaused. */
+uint16_t fake_domain_built(unsigned vcpus, bool irqchip)
+{
+	struct domain_config config = {
+		.vcpus = vcpus,
+		.emulation = irqchip ? EMULATION_HVM : EMULATION_LAPIC,
+		.handle = "built by libxl",
+	};
+	uint64_t gfns[] = {0, 1, 2, 0xfeff8};
+	struct domain *d;
+	uint16_t domid;
+
+	fake_lock();
+	if (xen_domain_create(&config, &domid))
+		abort();
+	d = xen_domain_find(domid);
+	d->max_pages = sizeof gfns / sizeof *gfns;
+	if (xen_memory_populate(d, 0, d->max_pages, gfns) != (int)d->max_pages)
+		abort();
+	xen_memory_write(d, 0, "of the firmware", 16);
+	d->vcpus[0].down = false;
+	d->vcpus[0].initialised = true;
+	fake_unlock();
+	return domid;
+}
+
+bool fake_domain_ready(uint16_t domid)
+{
+	struct domain *d;
+	bool ready;
+
+	fake_lock();
+	d = xen_domain_any(domid);
+	ready = d && d->ready;
+	fake_unlock();
+	return ready;
+}
+
+/* SHUTDOWN_*, or -1 when it is not shut down. */
+int fake_domain_shutdown_reason(uint16_t domid)
+{
+	struct domain *d;
+	int reason;
+
+	fake_lock();
+	d = xen_domain_any(domid);
+	reason = d && d->shut_down ? (int)d->shutdown_reason : -1;
+	fake_unlock();
+	return reason;
 }
 
 void fake_domain_shutdown(uint16_t domid, unsigned reason)

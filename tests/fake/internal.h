@@ -91,6 +91,9 @@ void violations_forget(void);
 	X(domain_create, true)                                                                     \
 	X(domain_destroy, false)                                                                   \
 	X(domain_find, true)                                                                       \
+	X(domain_adopt, true)                                                                      \
+	X(domain_ready, true)                                                                      \
+	X(domain_shutdown, true)                                                                   \
 	X(domain_set_name, true)                                                                   \
 	X(domain_set_maxmem, true)                                                                 \
 	X(domain_set_paging_pool, true)                                                            \
@@ -387,6 +390,7 @@ struct domain {
 	unsigned nr_vcpus;
 	struct vcpu *vcpus;
 
+	bool ready;      /* the toolstack has been told of its device model */
 	unsigned pauses; /* controller_pause_count */
 	bool creation_finished;
 	bool shutting_down, shut_down;
@@ -463,6 +467,7 @@ int xen_domain_set_name(struct domain *d, const char *name);
 int xen_domain_pause(struct domain *d);
 int xen_domain_unpause(struct domain *d);
 int xen_domain_resume(struct domain *d);
+int xen_domain_adopt(struct domain *d, struct domain_config *found);
 int xen_domain_subscribe(struct domain *d, uint32_t *port);
 
 /* --- memory: fake_memory.c, fake_dirty.c --- */

@@ -21,7 +21,7 @@ UNIT_TESTS := $(sort $(foreach suite,$(SUITES),$(filter $(suite) $(suite)_%,$(AL
 
 # The broker without its process: that opens Xen, and filters its own system calls.
 UNIT_LIB_SRCS ?= $(sort $(wildcard libkvmxen/*.c libkvmxen/*/*.c) \
-	$(filter-out %/main.c %/sandbox.c,$(wildcard tools/kvmxend/*.c)))
+	$(filter-out %/main.c %/sandbox.c,$(wildcard tools/kvmxend/*.c)) tools/kvmxen-dm/arguments.c)
 UNIT_SRCS := $(sort tests/unit/main.c $(if $(strip $(UNIT_LIB_SRCS)),\
 	$(wildcard tests/unit/unit_*.c)) $(UNIT_TESTS:%=tests/unit/test_%.c) \
 	$(wildcard tests/fake/*.c))
