@@ -106,10 +106,10 @@ test: deps
 	$(MAKE) fuzz-broker FUZZ_SECONDS=10
 	tests/lab/suite
 
-# What takes too long for every day: more machines, ten VMMs killed, snapshots and migration.
+# What takes too long for every day: more machines, ten VMMs killed, domains of xl, snapshots and migration.
 test-long: deps
 	$(MAKE) -j$$(nproc) all
-	LONG=1 tests/lab/suite machines migration
+	LONG=1 tests/lab/suite machines xl migration
 
 demo: deps
 	$(MAKE) all
