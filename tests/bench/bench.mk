@@ -12,21 +12,27 @@ bench: deps
 	$(MAKE) all bench-programs
 	tests/bench/bench
 
-bench-programs: $(addprefix $(BENCH_OUT)/,floor exits exits-direct measure report)
+bench-programs: $(addprefix $(BENCH_OUT)/,floor exits exits-direct state memory interrupts machines \
+	resident measure report)
 
 $(BUILD)/obj/tests/bench/exits-direct.o: tests/bench/exits.c
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(ALL_CFLAGS) -DBENCH_DIRECT -MMD -MP -c -o $@ $<
 
-$(BENCH_OUT)/floor: $(call BENCH_OBJ,floor guest)
-$(BENCH_OUT)/exits: $(call BENCH_OBJ,exits guest)
+$(BENCH_OUT)/floor: $(call BENCH_OBJ,floor guest worker)
+$(BENCH_OUT)/exits: $(call BENCH_OBJ,exits guest worker)
 # With the shared library: it finds the janitor beside itself.
-$(BENCH_OUT)/exits-direct: $(call BENCH_OBJ,exits-direct guest) $(BUILD)/libkvmxen.so
+$(BENCH_OUT)/exits-direct: $(call BENCH_OBJ,exits-direct guest worker) $(BUILD)/libkvmxen.so
+BENCH_OVER_VM := state memory interrupts machines resident
+$(BENCH_OVER_VM:%=$(BENCH_OUT)/%): $(BENCH_OUT)/%: $(BUILD)/obj/tests/bench/%.o $(call BENCH_OBJ,worker) \
+	$(programs_out)/vm.o
+# As in programs.mk: the assembler text of vm.h comes first.
+$(BENCH_OVER_VM:%=$(BUILD)/obj/tests/bench/%.o): EXTRA_CFLAGS = -fno-toplevel-reorder
 $(BENCH_OUT)/measure: $(call BENCH_OBJ,measure)
 $(BENCH_OUT)/floor: LIBS = $(XEN_LIBS) -lxendevicemodel
 $(BENCH_OUT)/exits-direct: LIBS = -Wl,-rpath,'$$ORIGIN/../..'
-$(BENCH_OUT)/report: $(call BENCH_OBJ,report)
-$(BENCH_OUT)/measure $(BENCH_OUT)/report: LIBS = -ljson-c
+$(BENCH_OUT)/report: $(call BENCH_OBJ,report samples picture)
+$(BENCH_OUT)/measure $(BENCH_OUT)/report: LIBS = -ljson-c -lm
 $(BENCH_OUT)/%:
 	@mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)

@@ -7,6 +7,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include <linux/kvm.h>
 
 #include "tests/bench/guest.h"
+#include "tests/bench/worker.h"
 
 #ifdef BENCH_DIRECT
 #include <kvmxen/kvmxen.h>
@@ -227,6 +229,6 @@ int main(int argc, char **argv)
 	vm_make();
 	vcpu_make();
 	add_crowd();
-	worker_serve(batch);
+	worker_serve(guest_rows, GUEST_ROWS, batch);
 	return 0;
 }

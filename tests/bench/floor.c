@@ -3,13 +3,16 @@
  *
  *   floor wait     xenevtchn: read (blocking), write (unmask), ioctl (notify) for each exit
  *   floor uring    the unmask and the read are one io_uring_enter; ioctl (notify)
- *   floor poll     the port stays masked, the slot is watched; ioctl (notify)
+ *   floor poll [N] the port stays masked, the slot is watched; ioctl (notify). It reads a byte of
+ * each of N further pages for each exit: what a page costs floor machine  makes and ends the
+ * domain, up to the guest's first exit; the rows of machines.c
  *
  * Nothing is looked at but the request's address, and nothing is done but what the protocol of
  * xen/hvm/ioreq.h needs.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,14 +31,17 @@
 #include <xen/memory.h>
 
 #include "tests/bench/guest.h"
+#include "tests/bench/worker.h"
 
 #define FRAMES (GUEST_RAM / 4096)
 
 static xc_interface *xc;
+static xendevicemodel_handle *dm;
 static xenforeignmemory_handle *fmem;
 static uint32_t domid;
 static xenevtchn_handle *evtchn;
 static evtchn_port_t port;
+static xenforeignmemory_resource_handle *resource;
 static volatile struct ioreq *slot;
 static uint8_t *ram;
 static void (*wait_event)(void);
@@ -139,9 +145,14 @@ static void wait_by_ring(void)
 
 /* --- the exits --- */
 
+static unsigned pages;
+static volatile uint8_t *pages_at;
+
 static void next_exit(void)
 {
 	wait_event();
+	for (unsigned i = 0; i < pages; i++)
+		(void)pages_at[i * 4096ul];
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 }
 
@@ -252,18 +263,18 @@ static void domain_load(void)
 
 static void server_make(void)
 {
-	xendevicemodel_handle *dm = xendevicemodel_open(NULL, 0);
 	void *page = NULL;
 	ioservid_t server;
 	int r;
 
+	dm = xendevicemodel_open(NULL, 0);
 	must(dm, "xendevicemodel_open");
 	must(xendevicemodel_create_ioreq_server(dm, domid, HVM_IOREQSRV_BUFIOREQ_OFF, &server) == 0,
 	     "server");
-	must(xenforeignmemory_map_resource(fmem, domid, XENMEM_resource_ioreq_server, server,
-					   XENMEM_resource_ioreq_server_frame_ioreq(0), 1, &page,
-					   PROT_READ | PROT_WRITE, 0),
-	     "ioreq page");
+	resource = xenforeignmemory_map_resource(fmem, domid, XENMEM_resource_ioreq_server, server,
+						 XENMEM_resource_ioreq_server_frame_ioreq(0), 1,
+						 &page, PROT_READ | PROT_WRITE, 0);
+	must(resource, "ioreq page");
 	must(xendevicemodel_map_io_range_to_ioreq_server(dm, domid, server, 0, 0, 0xffff) == 0 &&
 		     xendevicemodel_map_io_range_to_ioreq_server(dm, domid, server, 1, 0, ~0ull) ==
 			     0,
@@ -277,10 +288,63 @@ static void server_make(void)
 	port = (evtchn_port_t)r;
 }
 
+static void machine_make(void)
+{
+	domain_make();
+	domain_load();
+	server_make();
+	must(xenevtchn_pending(evtchn) == (xenevtchn_port_or_error_t)port, "the first event");
+}
+
+/* --- machines --- */
+
+static const char *const machine_rows[] = {"create", "destroy"};
+
+static void machine_end(void)
+{
+	xenevtchn_close(evtchn);
+	xenforeignmemory_unmap_resource(fmem, resource);
+	xenforeignmemory_unmap(fmem, ram, FRAMES);
+	domain_destroy();
+	xendevicemodel_close(dm);
+	xenforeignmemory_close(fmem);
+	xc_interface_close(xc);
+}
+
+static int64_t machine_batch(unsigned row, unsigned count)
+{
+	int64_t took[2] = {0};
+
+	for (unsigned i = 0; i < count; i++) {
+		int64_t began = now_ns(), made;
+
+		machine_make();
+		must(xenevtchn_unmask(evtchn, port) == 0 && xc_domain_unpause(xc, domid) == 0,
+		     "unpause");
+		wait_by_read();
+		made = now_ns();
+		machine_end();
+		took[0] += made - began;
+		took[1] += now_ns() - made;
+	}
+	return took[row];
+}
+
 int main(int argc, char **argv)
 {
-	const char *kind = argc == 2 ? argv[1] : "";
+	const char *kind = argc >= 2 ? argv[1] : "";
 
+	if (argc == 3) {
+		pages = (unsigned)strtoul(argv[2], NULL, 0);
+		pages_at = calloc(pages + 1, 4096);
+		must(pages_at, "memory");
+		memset((void *)pages_at, 1, pages * 4096ul);
+	}
+
+	if (!strcmp(kind, "machine")) {
+		worker_serve(machine_rows, 2, machine_batch);
+		return 0;
+	}
 	if (!strcmp(kind, "wait"))
 		wait_event = wait_by_read;
 	else if (!strcmp(kind, "uring"))
@@ -288,17 +352,14 @@ int main(int argc, char **argv)
 	else if (!strcmp(kind, "poll"))
 		wait_event = wait_by_polling;
 	else
-		return fprintf(stderr, "usage: floor wait|uring|poll\n"), 2;
-	domain_make();
+		return fprintf(stderr, "usage: floor wait|uring|poll [PAGES]|machine\n"), 2;
 	atexit(domain_destroy);
-	domain_load();
-	server_make();
-	must(xenevtchn_pending(evtchn) == (xenevtchn_port_or_error_t)port, "the first event");
+	machine_make();
 	if (wait_event == wait_by_read)
 		must(xenevtchn_unmask(evtchn, port) == 0, "unmask");
 	else if (wait_event == wait_by_ring)
 		ring_open();
 	must(xc_domain_unpause(xc, domid) == 0, "unpause");
-	worker_serve(batch);
+	worker_serve(guest_rows, GUEST_ROWS, batch);
 	return 0;
 }

@@ -1,11 +1,7 @@
 #include "tests/bench/guest.h"
 
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
-
 /* In the order of the guest's table. Those that kvm-unit-tests' vmexit has bear its names. */
-static const char *const names[] = {
+const char *const guest_rows[GUEST_ROWS] = {
 	"portio-no-eventfd",
 	"inl_from_qemu",
 	"mmio-no-eventfd:write",
@@ -58,36 +54,3 @@ asm(".set PORT, 0x510\n"
     "guest_code_end:\n"
     ".code64\n"
     ".popsection");
-
-int guest_row(const char *name)
-{
-	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
-		if (!strcmp(name, names[i]))
-			return (int)i;
-	return -1;
-}
-
-int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
-void worker_serve(int64_t (*batch)(unsigned row, unsigned count))
-{
-	char name[64];
-	unsigned count;
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	while (scanf("%63s %u", name, &count) == 2) {
-		int row = guest_row(name);
-		int64_t took = row < 0 ? -1 : batch((unsigned)row, count);
-
-		if (took < 0)
-			puts("-");
-		else
-			printf("%lld\n", (long long)took);
-	}
-}

@@ -1,17 +1,13 @@
 /*
- * guest: what the measured guests do, the same under every device model, and how a worker is asked.
+ * guest: what the measured guests do, the same under every device model.
  *
  * The guest (32 bits, flat, no paging, interrupts off) reads a row's number and a count from
  * GUEST_ASK, does that row's operation count times, writes to GUEST_DONE and asks again. A worker
- * holds one such guest at its question and serves lines on its standard input, "ROW COUNT", each
- * with a line that holds the nanoseconds from the answer to the write to GUEST_DONE, or "-" for a
- * row that it does not have. Between two lines the guest stands still, so that many workers can
- * take turns.
+ * (worker.h) holds one such guest at its question, and measures from the answer to that write.
  */
 #ifndef KVMXEN_TESTS_BENCH_GUEST_H
 #define KVMXEN_TESTS_BENCH_GUEST_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -33,13 +29,8 @@ enum {
 
 extern const uint8_t guest_code[], guest_code_end[];
 
-/* The number of a row, or -1. */
-int guest_row(const char *name);
-
-/* Nanoseconds of CLOCK_MONOTONIC. */
-int64_t now_ns(void);
-
-/* Serves standard input until it ends. batch: how long it took, or -1. */
-void worker_serve(int64_t (*batch)(unsigned row, unsigned count));
+/* The names of the rows, by number. */
+enum { GUEST_ROWS = 13 };
+extern const char *const guest_rows[GUEST_ROWS];
 
 #endif

@@ -3,12 +3,15 @@
  *
  *   measure --rounds N --count N --output FILE NAME=COMMAND... -- ROW...
  *
- * In each round each row is run once by each worker. FILE: {"ROW": {"NAME": [ns, ...]}}, each
- * number the nanoseconds of one operation in one batch. The first round warms up and is dropped.
+ * In each round each row is run once by each worker (worker.h). FILE: {"ROW": {"NAME": [ns, ...]}},
+ * each number the nanoseconds of one operation in one batch. The first round warms up and is
+ * dropped.
  */
 #include <argp.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +21,19 @@
 #include <json-c/json.h>
 
 #define WORKERS_MAX 16
-#define LINE_MAX_   64
+#define LINE_MAX_   256
+#define LIMIT_MS    120000
 
 struct worker {
 	char *name, *command;
 	FILE *to, *from;
 	pid_t pid;
+	bool failed;
 };
 
 static struct worker workers[WORKERS_MAX];
 static unsigned worker_count, rounds = 20, count = 100;
+static int status;
 static const char *output = "/dev/stdout";
 static char **rows;
 static int row_count;
@@ -59,17 +65,31 @@ static void worker_start(struct worker *worker)
 	worker->from = fdopen(from[0], "r");
 }
 
-/* One batch: ns for each operation, or a negative number: the worker has no such row. */
+static bool answer_read(struct worker *worker, char *line, int size)
+{
+	struct pollfd fd = {.fd = fileno(worker->from), .events = POLLIN};
+
+	return poll(&fd, 1, LIMIT_MS) == 1 && fgets(line, size, worker->from);
+}
+
+/* One batch: ns for each operation, or a negative number: the worker has no such row. One that
+ * fails or takes too long is asked no more. */
 static double ask(struct worker *worker, const char *row)
 {
-	char line[LINE_MAX_];
+	char line[LINE_MAX_] = "";
 
+	if (worker->failed)
+		return -1;
 	if (fprintf(worker->to, "%s %u\n", row, count) < 0 || fflush(worker->to) ||
-	    !fgets(line, sizeof line, worker->from)) {
-		fprintf(stderr, "measure: %s ended in row %s\n", worker->name, row);
-		exit(1);
+	    !answer_read(worker, line, sizeof line) ||
+	    (line[0] != '-' && (line[0] < '0' || line[0] > '9'))) {
+		fprintf(stderr, "measure: %s, row %s: %s\n", worker->name, row,
+			*line ? line : "no answer");
+		kill(worker->pid, SIGTERM);
+		worker->failed = true;
+		status = 1;
 	}
-	return line[0] == '-' ? -1 : strtod(line, NULL) / count;
+	return worker->failed || line[0] == '-' ? -1 : strtod(line, NULL) / count;
 }
 
 static struct json_object *samples_of(struct json_object *all, const char *row, const char *name)
@@ -89,7 +109,8 @@ static struct json_object *samples_of(struct json_object *all, const char *row, 
 
 static void run_all(struct json_object *all)
 {
-	for (unsigned round = 0; round <= rounds; round++)
+	for (unsigned round = 0; round <= rounds; round++) {
+		fprintf(stderr, "measure: %s: round %u of %u\n", output, round, rounds);
 		for (int r = 0; r < row_count; r++)
 			for (unsigned w = 0; w < worker_count; w++) {
 				double ns = ask(&workers[w], rows[r]);
@@ -99,6 +120,7 @@ static void run_all(struct json_object *all)
 						samples_of(all, rows[r], workers[w].name),
 						json_object_new_int64((int64_t)ns));
 			}
+	}
 }
 
 static error_t option(int key, char *argument, struct argp_state *state)
@@ -144,7 +166,6 @@ int main(int argc, char **argv)
 	static const struct argp parser = {options, option, "NAME=COMMAND... ROW...", NULL, 0,
 					   0,       0};
 	struct json_object *all = json_object_new_object();
-	int status = 0;
 
 	signal(SIGPIPE, SIG_IGN);
 	argp_parse(&parser, argc, argv, 0, NULL, NULL);

@@ -1,72 +1,78 @@
 /*
- * report: from the samples of measure to docs/performance.md's tables and a picture.
+ * report: from the samples of measure to docs/performance.md and its pictures.
  *
- *   report DIR       DIR/xen.json, DIR/kvm.json, DIR/scale.json, DIR/syscalls: what is there
+ *   report DIR                    DIR/SIDE-PART.json, SIDE xen or kvm, and *.md: what is there
+ *   report --ratios FILE ROW      prints "WORKER/BASE MEDIAN" for each pair of the ratios table
  *
- * Writes DIR/performance.md, DIR/performance.json (all samples) and DIR/exits.svg. A ratio is the
- * median, over the rounds, of the ratio within a round: what slowed a round slowed both.
+ * Writes DIR/performance.md, DIR/performance.json (all samples) and DIR/PART.svg.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <json-c/json.h>
+#include "tests/bench/picture.h"
+#include "tests/bench/samples.h"
 
-#define SAMPLES_MAX 4096
-
-struct summary {
-	size_t n;
-	double low, median, high; /* 10th, 50th, 90th percentile */
-};
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static const char *directory;
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
+/* --- files --- */
 
-	return (x > y) - (x < y);
+static const char *path_of(const char *name)
+{
+	static char path[4096];
+
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	return path;
 }
 
-static struct summary summarize(double *values, size_t n)
+static void copy_lines(FILE *out, const char *path)
 {
-	if (n == 0)
-		return (struct summary){0};
-	qsort(values, n, sizeof *values, compare);
-	return (struct summary){n, values[n / 10], values[n / 2], values[n - 1 - n / 10]};
+	FILE *in = fopen(path, "r");
+	char line[4096];
+
+	while (in && fgets(line, sizeof line, in))
+		fputs(line, out);
+	if (in)
+		fclose(in);
 }
 
-/* The samples of a worker in a row; n 0: none. */
-static size_t samples(struct json_object *all, const char *row, const char *worker, double *values)
-{
-	struct json_object *by_worker, *list;
-	size_t n = 0;
+/* --- the parts of the measurement --- */
 
-	if (!all || !json_object_object_get_ex(all, row, &by_worker) ||
-	    !json_object_object_get_ex(by_worker, worker, &list))
-		return 0;
-	for (; n < json_object_array_length(list) && n < SAMPLES_MAX; n++)
-		values[n] = json_object_get_double(json_object_array_get_idx(list, n));
-	return n;
+enum part {
+	EXITS,
+	GROWTH,
+	STATE,
+	INTERRUPTS,
+	MEMORY,
+	MEMORY_LARGE,
+	MEMORY_GROWTH,
+	MACHINES,
+	GUESTS,
+	PARTS
+};
+static const char *const part_names[PARTS] = {"exits",         "growth",   "state",
+					      "interrupts",    "memory",   "memory-large",
+					      "memory-growth", "machines", "guests"};
+static struct json_object *xen[PARTS], *kvm[PARTS];
+
+static struct json_object *part_load(const char *side, const char *part, struct json_object *into)
+{
+	char name[64];
+	struct json_object *object;
+
+	snprintf(name, sizeof name, "%s-%s.json", side, part);
+	object = json_object_from_file(path_of(name));
+	if (object) {
+		snprintf(name, sizeof name, "%s %s", side, part);
+		json_object_object_add(into, name, object);
+	}
+	return object;
 }
 
-static struct summary times(struct json_object *all, const char *row, const char *worker)
-{
-	static double values[SAMPLES_MAX];
-
-	return summarize(values, samples(all, row, worker, values));
-}
-
-static struct summary ratio(struct json_object *all, const char *row, const char *worker,
-			    const char *base)
-{
-	static double a[SAMPLES_MAX], b[SAMPLES_MAX];
-	size_t n = samples(all, row, worker, a), m = samples(all, row, base, b), i;
-
-	for (i = 0; i < n && i < m; i++)
-		a[i] /= b[i];
-	return summarize(a, i);
-}
+/* --- tables --- */
 
 static void put_ratio(FILE *out, struct summary s)
 {
@@ -76,11 +82,21 @@ static void put_ratio(FILE *out, struct summary s)
 		fprintf(out, " |");
 }
 
+static void put_one_ratio(FILE *out, double ratio)
+{
+	if (ratio > 0)
+		fprintf(out, ratio < 10 ? " %.2f |" : " %.0f |", ratio);
+	else
+		fprintf(out, " |");
+}
+
 static void put_us(FILE *out, struct summary s)
 {
+	int digits = s.median < 1e6 ? 1 : 0;
+
 	if (s.n)
-		fprintf(out, " %.1f (%.1f to %.1f) |", s.median / 1000, s.low / 1000,
-			s.high / 1000);
+		fprintf(out, " %.*f (%.*f to %.*f) |", digits, s.median / 1000, digits,
+			s.low / 1000, digits, s.high / 1000);
 	else
 		fprintf(out, " |");
 }
@@ -96,200 +112,301 @@ static void header(FILE *out, const char *const *columns, size_t n)
 	fputc('\n', out);
 }
 
-static void put_ratios(FILE *out, struct json_object *xen, struct json_object *kvm)
+/* The names of the first row's workers, at most max. */
+static size_t workers_of(struct json_object *all, const char **names, size_t max)
 {
-	static const char *const columns[] = {"direct, sleeping / floor, sleeping",
-					      "direct / floor, polling", "preload / floor, polling",
-					      "preload / direct", "preload / real KVM"};
+	size_t n = 0;
 
-	header(out, columns, sizeof columns / sizeof *columns);
-	json_object_object_foreach(xen, row, unused)
+	json_object_object_foreach(all, row, by_worker)
 	{
-		struct summary ours = times(xen, row, "preload"), real = times(kvm, row, "kvm");
-
-		(void)unused;
-		fprintf(out, "| %s |", row);
-		put_ratio(out, ratio(xen, row, "direct-sleeping", "floor-sleeping"));
-		put_ratio(out, ratio(xen, row, "direct", "floor-polling"));
-		put_ratio(out, ratio(xen, row, "preload", "floor-polling"));
-		put_ratio(out, ratio(xen, row, "preload", "direct"));
-		if (ours.n && real.n)
-			fprintf(out, " %.2f |\n", ours.median / real.median);
-		else
-			fprintf(out, " |\n");
-	}
-}
-
-static const char *const workers[] = {"floor-sleeping",  "floor-ring", "floor-polling",
-				      "direct-sleeping", "direct",     "preload"};
-#define WORKERS (sizeof workers / sizeof *workers)
-
-static void put_times(FILE *out, struct json_object *xen, struct json_object *kvm)
-{
-	static const char *const columns[] = {"floor, sleeping",  "floor, ring", "floor, polling",
-					      "direct, sleeping", "direct",      "preload",
-					      "real KVM"};
-
-	header(out, columns, sizeof columns / sizeof *columns);
-	json_object_object_foreach(xen, row, unused)
-	{
-		(void)unused;
-		fprintf(out, "| %s |", row);
-		for (size_t w = 0; w < WORKERS; w++)
-			put_us(out, times(xen, row, workers[w]));
-		put_us(out, times(kvm, row, "kvm"));
-		fputc('\n', out);
-	}
-}
-
-/* How an exit's cost grows with what no exit touches: everything divided by "plain". */
-static void put_scale(FILE *out, struct json_object *scale)
-{
-	struct json_object *first = NULL;
-
-	json_object_object_foreach(scale, name, value)
-	{
-		(void)name;
-		first = first ? first : value;
-	}
-	fprintf(out, "| |");
-	json_object_object_foreach(first, column, unused) if (strcmp(column, "plain"))
-	{
-		(void)unused;
-		fprintf(out, " %s |", column);
-	}
-	fprintf(out, "\n|---|");
-	for (int i = json_object_object_length(first) - 1; i > 0; i--)
-		fprintf(out, "---|");
-	fputc('\n', out);
-	json_object_object_foreach(scale, row, by_worker)
-	{
-		fprintf(out, "| %s |", row);
-		json_object_object_foreach(by_worker, worker, list) if (strcmp(worker, "plain"))
+		(void)row;
+		json_object_object_foreach(by_worker, name, list)
 		{
 			(void)list;
-			put_ratio(out, ratio(scale, row, worker, "plain"));
+			if (n < max)
+				names[n++] = name;
 		}
+		break;
+	}
+	return n;
+}
+
+/* --- exits --- */
+
+static const struct pair {
+	const char *title, *worker, *base;
+} pairs[] = {
+	{"direct / floor, sleeping", "direct-sleeping", "floor-sleeping"},
+	{"direct / floor, ring", "direct-sleeping", "floor-ring"},
+	{"preload / floor, sleeping", "preload-sleeping", "floor-sleeping"},
+	{"direct / floor, polling", "direct", "floor-polling"},
+	{"preload / floor, polling", "preload", "floor-polling"},
+};
+
+static void put_exit_ratios(FILE *out)
+{
+	const char *columns[COUNT(pairs) + 1];
+
+	for (size_t i = 0; i < COUNT(pairs); i++)
+		columns[i] = pairs[i].title;
+	columns[COUNT(pairs)] = "preload / real KVM";
+	header(out, columns, COUNT(columns));
+	json_object_object_foreach(xen[EXITS], row, unused)
+	{
+		(void)unused;
+		fprintf(out, "| %s |", row);
+		for (size_t i = 0; i < COUNT(pairs); i++)
+			put_ratio(out, ratio(xen[EXITS], row, pairs[i].worker, pairs[i].base));
+		put_one_ratio(out, ratio_of_boots(times(xen[EXITS], row, "preload"),
+						  times(kvm[EXITS], row, "kvm")));
 		fputc('\n', out);
 	}
 }
 
-static FILE *open_in(const char *name, const char *mode)
+static void put_exit_times(FILE *out)
 {
-	char path[4096];
-	FILE *file;
+	const char *columns[16];
+	size_t n = workers_of(xen[EXITS], columns, COUNT(columns) - 1);
 
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	file = fopen(path, mode);
-	if (!file && *mode == 'w') {
-		perror(path);
-		exit(1);
-	}
-	return file;
-}
-
-static struct json_object *load(const char *name)
-{
-	char path[4096];
-
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	return json_object_from_file(path);
-}
-
-static void copy_lines(FILE *out, const char *name)
-{
-	FILE *in = open_in(name, "r");
-	char line[512];
-
-	while (in && fgets(line, sizeof line, in))
-		fputs(line, out);
-	if (in)
-		fclose(in);
-}
-
-/* Bars: the median of each worker in each row, in microseconds, on a scale up to the greatest. */
-static void picture(struct json_object *xen)
-{
-	enum { LEFT = 220, WIDTH = 560, BAR = 11, GAP = 10, TOP = 40 };
-	static const char *const colours[WORKERS] = {"#9aa5b1", "#7b8794", "#52606d",
-						     "#f0b429", "#2680c2", "#0f609b"};
-	FILE *out = open_in("exits.svg", "w");
-	double most = 1;
-	int y = TOP, rows = json_object_object_length(xen);
-
-	json_object_object_foreach(xen, r, unused)
+	columns[n] = "real KVM";
+	header(out, columns, n + 1);
+	json_object_object_foreach(xen[EXITS], row, unused)
 	{
 		(void)unused;
-		for (size_t w = 0; w < WORKERS; w++)
-			if (times(xen, r, workers[w]).median > most)
-				most = times(xen, r, workers[w]).median;
+		fprintf(out, "| %s |", row);
+		for (size_t w = 0; w < n; w++)
+			put_us(out, times(xen[EXITS], row, columns[w]));
+		put_us(out, times(kvm[EXITS], row, "kvm"));
+		fputc('\n', out);
 	}
-	fprintf(out,
-		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-		"font-family=\"sans-serif\" font-size=\"11\">\n",
-		LEFT + WIDTH + 80, TOP + rows * (int)(WORKERS * BAR + GAP));
-	for (size_t w = 0; w < WORKERS; w++)
-		fprintf(out,
-			"<rect x=\"%zu\" y=\"8\" width=\"10\" height=\"10\" fill=\"%s\"/>"
-			"<text x=\"%zu\" y=\"17\">%s</text>\n",
-			10 + w * 140, colours[w], 24 + w * 140, workers[w]);
-	json_object_object_foreach(xen, row, unused2)
-	{
-		(void)unused2;
-		fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", LEFT - 8,
-			y + (int)(WORKERS * BAR) / 2 + 4, row);
-		for (size_t w = 0; w < WORKERS; w++, y += BAR) {
-			struct summary s = times(xen, row, workers[w]);
+}
 
-			if (s.n)
-				fprintf(out,
-					"<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" "
-					"fill=\"%s\"/><text x=\"%.1f\" y=\"%d\" "
-					"font-size=\"9\">%.1f us</text>\n",
-					LEFT, y, s.median / most * WIDTH, BAR - 1, colours[w],
-					LEFT + s.median / most * WIDTH + 4, y + 8, s.median / 1000);
-		}
-		y += GAP;
+/* --- promises --- */
+
+static void put_promise(FILE *out, const char *text, double most, struct summary s)
+{
+	const char *verdict = s.median <= most ? "yes" : s.low <= most ? "within the noise" : "no";
+
+	if (!s.n)
+		return;
+	fprintf(out, "| %s | %.2f |", text, most);
+	put_ratio(out, s);
+	fprintf(out, " %s |\n", verdict);
+}
+
+static const struct row_promise {
+	const char *text, *row, *base;
+} row_promises[] = {
+	{"ioeventfd hit, port, beside the plain exit", "portio-wildcard-eventfd",
+	 "portio-no-eventfd"},
+	{"ioeventfd hit, MMIO, beside the plain exit", "mmio-wildcard-eventfd",
+	 "mmio-no-eventfd:write"},
+	{"coalesced write, port, beside the plain exit", "coalesced-pio", "portio-no-eventfd"},
+	{"coalesced write, MMIO, beside the plain exit", "coalesced-mmio", "mmio-no-eventfd:write"},
+};
+
+static void put_promises(FILE *out)
+{
+	static const char *const columns[] = {"at most", "measured", "holds"};
+	const char *crowds[16];
+	size_t n = xen[GROWTH] ? workers_of(xen[GROWTH], crowds, COUNT(crowds)) : 0;
+	char text[128];
+
+	header(out, columns, COUNT(columns));
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		snprintf(text, sizeof text, "port write, %s", pairs[i].title);
+		put_promise(out, text, !strncmp(pairs[i].worker, "preload", 7) ? 1.15 : 1.10,
+			    ratio(xen[EXITS], "portio-no-eventfd", pairs[i].worker, pairs[i].base));
 	}
-	fprintf(out, "</svg>\n");
-	fclose(out);
+	for (size_t i = 0; i < COUNT(row_promises); i++) {
+		const struct row_promise *p = &row_promises[i];
+
+		snprintf(text, sizeof text, "%s, sleeping", p->text);
+		put_promise(out, text, 1.0,
+			    ratio_of_rows(xen[EXITS], "direct-sleeping", p->row, p->base));
+		snprintf(text, sizeof text, "%s, polling", p->text);
+		put_promise(out, text, 1.0, ratio_of_rows(xen[EXITS], "direct", p->row, p->base));
+	}
+	for (size_t i = 1; i < n; i++) {
+		snprintf(text, sizeof text, "port write, %s beside a VM without", crowds[i]);
+		put_promise(out, text, 1.0,
+			    ratio(xen[GROWTH], "portio-no-eventfd", crowds[i], crowds[0]));
+	}
+}
+
+/* --- other parts --- */
+
+/* Everything divided by the first worker. */
+static void put_growth(FILE *out, struct json_object *all)
+{
+	const char *names[16];
+	size_t n = workers_of(all, names, COUNT(names));
+
+	header(out, names + 1, n - 1);
+	json_object_object_foreach(all, row, unused)
+	{
+		(void)unused;
+		fprintf(out, "| %s |", row);
+		for (size_t w = 1; w < n; w++)
+			put_ratio(out, ratio(all, row, names[w], names[0]));
+		fputc('\n', out);
+	}
+}
+
+/* One worker on each side; or on Xen a floor, too. */
+static void put_beside(FILE *out, enum part part)
+{
+	const char *names[8], *columns[10];
+	char beside_floor[64];
+	size_t n = workers_of(xen[part], names, COUNT(names)), c = 0;
+	bool floor = n > 1;
+
+	snprintf(beside_floor, sizeof beside_floor, "kvmxen / %s", n ? names[0] : "");
+	if (floor)
+		columns[c++] = beside_floor;
+	columns[c++] = "kvmxen / real KVM";
+	for (size_t w = 0; w < n; w++)
+		columns[c++] = names[w];
+	columns[c++] = "real KVM";
+	header(out, columns, c);
+	json_object_object_foreach(xen[part], row, unused)
+	{
+		(void)unused;
+		fprintf(out, "| %s |", row);
+		if (floor)
+			put_ratio(out, ratio(xen[part], row, names[n - 1], names[0]));
+		put_one_ratio(out, ratio_of_boots(times(xen[part], row, names[n - 1]),
+						  times(kvm[part], row, "kvm")));
+		for (size_t w = 0; w < n; w++)
+			put_us(out, times(xen[part], row, names[w]));
+		put_us(out, times(kvm[part], row, "kvm"));
+		fputc('\n', out);
+	}
+}
+
+static void put_part(FILE *out, enum part part, const char *title, const char *text)
+{
+	if (!xen[part])
+		return;
+	fprintf(out, "\n## %s\n\n%s\n\n", title, text);
+	put_beside(out, part);
+}
+
+static void put_page(FILE *out)
+{
+	copy_lines(out, path_of("head.md"));
+	fprintf(out, "\n## What was promised\n\n");
+	put_promises(out);
+	copy_lines(out, "tests/bench/notes.md");
+	fprintf(out,
+		"\n## Ratios of exits\n\nMedian over the rounds (10th to 90th percentile).\n\n");
+	put_exit_ratios(out);
+	fprintf(out, "\n## System calls for each exit\n\n");
+	copy_lines(out, path_of("syscalls.md"));
+	if (xen[GROWTH]) {
+		fprintf(out,
+			"\n## Growth of an exit\n\nAn exit's time beside that of a VM without the "
+			"crowd; the noise is what \"again\" differs by: it is the same VM "
+			"twice.\n\n");
+		put_growth(out, xen[GROWTH]);
+	}
+	put_part(out, STATE, "State",
+		 "Each ioctl is the first after an exit. `+run` is with the KVM_RUN in which the "
+		 "state reaches the guest, up to its next exit; `run` is that without a change. "
+		 "Microseconds.");
+	put_part(out, INTERRUPTS, "Interrupts",
+		 "Up to the guest's handler, which ends a HLT. The first rows begin with an exit, "
+		 "in which the VMM sends the interrupt: `exit` is that alone. Microseconds.");
+	put_part(
+		out, MEMORY, "Memory",
+		"A change of a slot with the KVM_RUN after it, up to the guest's next exit. KVM "
+		"gives "
+		"a guest its pages when they are first touched, Xen when the slot is made: look at "
+		"`create` and `guest-writes-all` together. `log-` rows for 1 GiB, measured with "
+		"256 "
+		"MiB. Microseconds.");
+	if (xen[MEMORY_LARGE]) {
+		fprintf(out, "\n");
+		put_beside(out, MEMORY_LARGE);
+	}
+	if (xen[MEMORY_GROWTH]) {
+		fprintf(out, "\nThe first row beside that of a VM with two slots and one vcpu; the "
+			     "other vcpus are in HLT:\n\n");
+		put_growth(out, xen[MEMORY_GROWTH]);
+	}
+	put_part(out, MACHINES, "A minimal VM",
+		 "From open to the first exit, and its end: one slot of 640 KiB, one vcpu. The "
+		 "floor is "
+		 "the same domain made with libxenctrl alone. Microseconds.");
+	copy_lines(out, path_of("resident.md"));
+	put_part(out, GUESTS, "Whole machines",
+		 "From the command to the first line of a Linux guest's init, the same kernel and "
+		 "initramfs: `xl create` with Xen's own QEMU, QEMU over kvmxen, QEMU on real KVM. "
+		 "Microseconds.");
+	fprintf(out, "\n## Times of exits, in microseconds of the emulated machine\n\n");
+	put_exit_times(out);
+}
+
+static void put_pictures(void)
+{
+	struct bar bars[16];
+	const char *names[15];
+	char name[64];
+
+	for (enum part part = 0; part < PARTS; part++) {
+		size_t n = 0;
+
+		if (!xen[part] || part == GROWTH || part == MEMORY_GROWTH)
+			continue;
+		for (size_t w = workers_of(xen[part], names, COUNT(names)); n < w; n++)
+			bars[n] = (struct bar){xen[part], names[n], names[n]};
+		if (kvm[part])
+			bars[n++] = (struct bar){kvm[part], "kvm", "real KVM"};
+		snprintf(name, sizeof name, "%s.svg", part_names[part]);
+		if (picture_write(path_of(name), bars, n))
+			perror(name);
+	}
+}
+
+static int print_ratios(const char *path, const char *row)
+{
+	struct json_object *all = json_object_from_file(path);
+
+	if (!all)
+		return fprintf(stderr, "report: %s: %s\n", path, json_util_get_last_err()), 1;
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		struct summary s = ratio(all, row, pairs[i].worker, pairs[i].base);
+
+		if (s.n)
+			printf("%s/%s %.3f\n", pairs[i].worker, pairs[i].base, s.median);
+	}
+	json_object_put(all);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct json_object *xen, *kvm, *scale, *all = json_object_new_object();
-	char path[4096];
+	struct json_object *all = json_object_new_object();
 	FILE *out;
 
+	if (argc == 4 && !strcmp(argv[1], "--ratios"))
+		return print_ratios(argv[2], argv[3]);
 	if (argc != 2)
-		return fprintf(stderr, "usage: report DIR\n"), 2;
+		return fprintf(stderr, "usage: report DIR | report --ratios FILE ROW\n"), 2;
 	directory = argv[1];
-	xen = load("xen.json");
-	kvm = load("kvm.json");
-	scale = load("scale.json");
-	if (!xen)
-		return fprintf(stderr, "report: no %s/xen.json\n", directory), 1;
-	out = open_in("performance.md", "w");
-	copy_lines(out, "head.md");
-	fprintf(out, "\n## Ratios\n\nMedian over the rounds (10th to 90th percentile).\n\n");
-	put_ratios(out, xen, kvm);
-	fprintf(out, "\n## System calls for each exit\n\n");
-	copy_lines(out, "syscalls.md");
-	if (scale) {
-		fprintf(out,
-			"\n## Growth\n\nAn exit's time beside that of a VM without the crowd; "
-			"the noise is what \"again\" differs by: it is the same VM twice.\n\n");
-		put_scale(out, scale);
+	for (enum part part = 0; part < PARTS; part++) {
+		xen[part] = part_load("xen", part_names[part], all);
+		kvm[part] = part_load("kvm", part_names[part], all);
 	}
-	fprintf(out, "\n## Times, in microseconds of the emulated machine\n\n");
-	put_times(out, xen, kvm);
+	if (!xen[EXITS])
+		return fprintf(stderr, "report: no %s\n", path_of("xen-exits.json")), 1;
+	out = fopen(path_of("performance.md"), "w");
+	if (!out)
+		return perror(path_of("performance.md")), 1;
+	put_page(out);
 	fclose(out);
-	picture(xen);
-	json_object_object_add(all, "xen", xen);
-	json_object_object_add(all, "kvm", kvm);
-	json_object_object_add(all, "scale", scale);
-	snprintf(path, sizeof path, "%s/performance.json", directory);
-	json_object_to_file_ext(path, all, JSON_C_TO_STRING_PLAIN);
+	put_pictures();
+	json_object_to_file_ext(path_of("performance.json"), all, JSON_C_TO_STRING_PLAIN);
 	json_object_put(all);
 	return 0;
 }
