@@ -5,7 +5,7 @@
 int main(void)
 {
 	xc_interface *xch = xc_interface_open(NULL, NULL, 0);
-	xc_physinfo_t info = { 0 };
+	xc_physinfo_t info = {0};
 
 	if (!xch || xc_physinfo(xch, &info)) {
 		perror("free-pages");
