@@ -60,30 +60,40 @@ static bool reply_outstanding(struct vcpu *vcpu, const struct hvm_hw_cpu *cpu)
 	return false;
 }
 
+/* Is CR2 a reason to let the vcpu go on? One that kept interrupts off through all tries is not
+ * asked again before it has been seen with interrupts on. */
+static bool waits_for_cr2(struct vcpu *vcpu, const struct hvm_hw_cpu *cpu, unsigned tries)
+{
+	if (!quiet_needs_cr2(cpu)) {
+		atomic_store(&vcpu->cr2_given_up, false);
+		return false;
+	}
+	if (tries >= CR2_TRIES)
+		atomic_store(&vcpu->cr2_given_up, true);
+	return !atomic_load(&vcpu->cr2_given_up);
+}
+
 bool quiet_not_yet(struct vcpu *vcpu, unsigned tries)
 {
-	bool amd = host_is_amd() && tries < CR2_TRIES;
 	struct hvm_hw_cpu cpu;
 
-	if (tries >= REPLY_TRIES || (!amd && !atomic_load(&vcpu->cpuid_answered)) ||
+	if (tries >= REPLY_TRIES || (!host_is_amd() && !atomic_load(&vcpu->cpuid_answered)) ||
 	    !read_record(vcpu, &cpu))
 		return false;
-	return reply_outstanding(vcpu, &cpu) || (amd && quiet_needs_cr2(&cpu));
+	return reply_outstanding(vcpu, &cpu) || (host_is_amd() && waits_for_cr2(vcpu, &cpu, tries));
 }
 
 bool quiet_others_not_yet(struct vm *vm, const struct vcpu *self, unsigned tries)
 {
 	unsigned count = atomic_load(&vm->vcpu_count), i;
 	struct hvm_hw_cpu cpu;
+	bool wait = false;
 
-	if (!host_is_amd() || tries >= CR2_TRIES)
-		return false;
-	for (i = 0; i < count; i++)
+	for (i = 0; host_is_amd() && i < count; i++)
 		if (vm->vcpus[i] != self && atomic_load(&vm->vcpus[i]->in_run) &&
-		    vm->vcpus[i]->phase == VCPU_RUNNING && read_record(vm->vcpus[i], &cpu) &&
-		    quiet_needs_cr2(&cpu))
-			return true;
-	return false;
+		    vm->vcpus[i]->phase == VCPU_RUNNING && read_record(vm->vcpus[i], &cpu))
+			wait |= waits_for_cr2(vm->vcpus[i], &cpu, tries);
+	return wait;
 }
 
 void quiet_wait(unsigned tries)

@@ -40,7 +40,7 @@ struct run {
 	unsigned poll_ms; /* how soon to look for a window or an end of interrupt */
 	int eoi;          /* the vector of an end of interrupt to be shown, or -1 */
 	bool hold;        /* the vcpu is wanted at rest between two instructions: see held */
-	unsigned put_off; /* how often its stop was: see machine/quiet.h */
+	bool exact;       /* it stops where it is: it has not run since the stop was wanted */
 	bool stepped;     /* an I/O instruction that the debugger steps is being completed */
 };
 
@@ -52,6 +52,7 @@ static long finish(struct vcpu *vcpu, enum vcpu_phase phase, long rc)
 
 static long finish_interrupted(struct vcpu *vcpu, enum vcpu_phase phase)
 {
+	vcpu->put_off = 0;
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	STATS_ADD(&vcpu->stats->exits[KVM_EXIT_INTR]);
 	return finish(vcpu, phase, -EINTR);
@@ -238,6 +239,7 @@ static long work_on_request(struct run *r)
 		return 1;
 	if (r->wait.stop || r->hold) {
 		/* The instruction is completed, and the next one must not begin. */
+		r->exact = true;
 		rc = world_arm(vcpu->vm);
 		if (rc < 0)
 			return rc;
@@ -334,10 +336,10 @@ static int take_request(struct run *r, long *rc)
 			return 1;
 		}
 		/* Not there: it runs on, and is parked again. */
-		if (r->wait.stop && quiet_not_yet(vcpu, r->put_off)) {
+		if (r->wait.stop && !r->exact && quiet_not_yet(vcpu, vcpu->put_off)) {
 			wait_block(&r->wait, vcpu);
 			let_run(vcpu);
-			quiet_wait(r->put_off++);
+			quiet_wait(vcpu->put_off++);
 			return 0;
 		}
 		if (r->wait.stop) {
@@ -493,6 +495,7 @@ static long loop(struct run *r)
 
 	r->idle_ms = idle_first(vcpu);
 	r->poll_ms = POLL_FIRST_MS;
+	r->exact = r->wait.stop;
 	for (;;) {
 		if (world_slot_state(vcpu) == STATE_IOREQ_READY) {
 			vcpu->io_untaken = eoi_first(r);

@@ -39,6 +39,7 @@
 	X(vcpu_context)                                                                            \
 	X(triple_fault)                                                                            \
 	X(monitor)                                                                                 \
+	X(monitor_left)                                                                            \
 	X(evtchn)                                                                                  \
 	X(threads)                                                                                 \
 	X(nothing_left)

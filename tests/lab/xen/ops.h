@@ -28,6 +28,7 @@ void test_context(void);
 void test_vcpu_context(void);
 void test_triple_fault(void);
 void test_monitor(void);
+void test_monitor_left(void);
 void test_evtchn(void);
 void test_threads(void);
 void test_nothing_left(void);
