@@ -8,6 +8,7 @@
  * guest may be at the same CPUID again. */
 #define CR2_TRIES   24
 #define REPLY_TRIES 200
+#define CR2_REST    64 /* stops */
 
 #define HYGON_EBX      0x6f677948 /* "Hygo" */
 #define CR0_PG         (1u << 31)
@@ -60,27 +61,42 @@ static bool reply_outstanding(struct vcpu *vcpu, const struct hvm_hw_cpu *cpu)
 	return false;
 }
 
-/* Is CR2 a reason to let the vcpu go on? One that kept interrupts off through all tries is not
- * asked again before it has been seen with interrupts on. */
+/* Is CR2 a reason to let the vcpu go on? Code that kept interrupts off through all tries is no
+ * fault handler, and is not asked again for a while: to ask stops the domain. */
 static bool waits_for_cr2(struct vcpu *vcpu, const struct hvm_hw_cpu *cpu, unsigned tries)
 {
 	if (!quiet_needs_cr2(cpu)) {
-		atomic_store(&vcpu->cr2_given_up, false);
+		atomic_store(&vcpu->cr2_tried, false);
 		return false;
 	}
-	if (tries >= CR2_TRIES)
-		atomic_store(&vcpu->cr2_given_up, true);
-	return !atomic_load(&vcpu->cr2_given_up);
+	if (tries < CR2_TRIES && !atomic_load(&vcpu->cr2_tried))
+		return true;
+	atomic_store(&vcpu->cr2_tried, true);
+	atomic_store(&vcpu->cr2_rest, CR2_REST);
+	return false;
+}
+
+static bool asks_for_cr2(struct vcpu *vcpu)
+{
+	unsigned rest = atomic_load(&vcpu->cr2_rest);
+
+	if (!host_is_amd())
+		return false;
+	if (rest == 0)
+		return true;
+	atomic_store(&vcpu->cr2_rest, rest - 1);
+	return false;
 }
 
 bool quiet_not_yet(struct vcpu *vcpu, unsigned tries)
 {
+	bool asks = asks_for_cr2(vcpu);
 	struct hvm_hw_cpu cpu;
 
-	if (tries >= REPLY_TRIES || (!host_is_amd() && !atomic_load(&vcpu->cpuid_answered)) ||
+	if (tries >= REPLY_TRIES || (!asks && !atomic_load(&vcpu->cpuid_answered)) ||
 	    !read_record(vcpu, &cpu))
 		return false;
-	return reply_outstanding(vcpu, &cpu) || (host_is_amd() && waits_for_cr2(vcpu, &cpu, tries));
+	return reply_outstanding(vcpu, &cpu) || (asks && waits_for_cr2(vcpu, &cpu, tries));
 }
 
 bool quiet_others_not_yet(struct vm *vm, const struct vcpu *self, unsigned tries)
@@ -89,10 +105,13 @@ bool quiet_others_not_yet(struct vm *vm, const struct vcpu *self, unsigned tries
 	struct hvm_hw_cpu cpu;
 	bool wait = false;
 
-	for (i = 0; host_is_amd() && i < count; i++)
-		if (vm->vcpus[i] != self && atomic_load(&vm->vcpus[i]->in_run) &&
-		    vm->vcpus[i]->phase == VCPU_RUNNING && read_record(vm->vcpus[i], &cpu))
-			wait |= waits_for_cr2(vm->vcpus[i], &cpu, tries);
+	for (i = 0; i < count; i++) {
+		struct vcpu *vcpu = vm->vcpus[i];
+
+		if (vcpu != self && atomic_load(&vcpu->in_run) && vcpu->phase == VCPU_RUNNING &&
+		    asks_for_cr2(vcpu) && read_record(vcpu, &cpu))
+			wait |= waits_for_cr2(vcpu, &cpu, tries);
+	}
 	return wait;
 }
 

@@ -96,9 +96,11 @@ struct vcpu {
 	/* The monitor's last reply was for the CPUID at cpuid_rip, and Xen may not have put its
 	 * registers into the vcpu yet: see machine/quiet.h. Written before the reply is sent. */
 	atomic_bool cpuid_answered;
-	atomic_bool cr2_given_up; /* machine/quiet.c */
+	atomic_bool cr2_tried; /* machine/quiet.c: all tries were in vain */
+	atomic_uint cr2_rest;  /* for how many stops it is not tried again */
 	/* How often its stop was put off: an exit may come in between, and KVM_RUN again. */
 	unsigned put_off;
+	unsigned entries; /* machine/wait.c: KVM_RUNs with a signal mask */
 	uint64_t cpuid_rip;
 	unsigned lapic_given; /* interrupts_given when state.lapic was read */
 	atomic_bool tripled;  /* its triple fault: its invalidate request is KVM_EXIT_SHUTDOWN */

@@ -20,6 +20,8 @@
 
 enum protocol { PROTOCOL_UNKNOWN, PROTOCOL_FLAG, PROTOCOL_SIGNAL };
 
+#define LOOK_EVERY 8 /* KVM_RUNs */
+
 static _Atomic enum protocol protocol;
 
 void wait_expect_immediate_exit(void)
@@ -55,6 +57,20 @@ void wait_block(struct wait *wait, struct vcpu *vcpu)
 		wait->stop = true;
 }
 
+static int signal_fd(struct vcpu *vcpu);
+
+/* A signal that only the mask of KVM_SET_SIGNAL_MASK lets through stays pending while requests are
+ * found by watching: nothing sleeps that it could wake. So it is looked for now and then. */
+static bool signal_waits(struct vcpu *vcpu)
+{
+	struct pollfd fd = {.events = POLLIN};
+
+	if (!vcpu->has_sigmask || ++vcpu->entries % LOOK_EVERY)
+		return false;
+	fd.fd = signal_fd(vcpu);
+	return fd.fd >= 0 && poll(&fd, 1, 0) == 1;
+}
+
 void wait_begin(struct wait *wait, struct vcpu *vcpu)
 {
 	wait->blocked = false;
@@ -64,7 +80,7 @@ void wait_begin(struct wait *wait, struct vcpu *vcpu)
 	if (vcpu->has_sigmask || !gate_works() ||
 	    atomic_load_explicit(&protocol, memory_order_relaxed) != PROTOCOL_FLAG)
 		wait_block(wait, vcpu);
-	wait->stop = vcpu->run->immediate_exit;
+	wait->stop = vcpu->run->immediate_exit || signal_waits(vcpu);
 }
 
 void wait_end(struct wait *wait)
