@@ -351,6 +351,7 @@ static int take_request(struct run *r, long *rc)
 		/* A stop of the world in progress answers for us when it ends: world_answer
 		 * waits for that. */
 		STATS_ADD(&vcpu->vm->stats->invalidates);
+		r->exact = false; /* of a stop between two instructions that was for us */
 		let_run(vcpu);
 		return 0;
 	}
