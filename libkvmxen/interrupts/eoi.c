@@ -17,7 +17,6 @@
 
 #define LAPIC_ISR     0x100
 #define LAPIC_IRR     0x200
-#define VECTOR_WORDS  8
 #define VECTOR_STRIDE 16 /* bytes from one word of ISR or IRR to the next */
 
 long interrupts_split_irqchip(struct vm *vm, const struct kvm_enable_cap *cap)
@@ -92,19 +91,27 @@ static bool add_busy(struct vcpu *vcpu, uint32_t busy[VECTOR_WORDS])
 	return true;
 }
 
+bool lapics_busy(struct vm *vm, uint32_t busy[VECTOR_WORDS])
+{
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+
+	for (i = 0; i < count; i++)
+		if (!add_busy(vm->vcpus[i], busy))
+			return false;
+	return true;
+}
+
 int interrupts_ended(struct vcpu *vcpu)
 {
-	struct vm *vm = vcpu->vm;
-	unsigned count = atomic_load(&vm->vcpu_count), i, word;
+	unsigned word;
 	uint32_t expected[VECTOR_WORDS], busy[VECTOR_WORDS] = {0};
 
 	/* What is expected is read first: its message was sent before. */
 	for (word = 0; word < VECTOR_WORDS; word++)
 		expected[word] = atomic_load(&vcpu->eoi[word]);
 	/* A lowest-priority or logical message may have gone to any of them. */
-	for (i = 0; i < count; i++)
-		if (!add_busy(vm->vcpus[i], busy))
-			return -1;
+	if (!lapics_busy(vcpu->vm, busy))
+		return -1;
 	for (word = 0; word < VECTOR_WORDS; word++) {
 		uint32_t ended = expected[word] & ~busy[word];
 		unsigned bit;

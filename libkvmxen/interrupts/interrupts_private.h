@@ -53,6 +53,7 @@ struct routing;    /* routing.c */
 struct ioeventfds; /* ioeventfd.c */
 struct zones;      /* coalesced.c */
 struct irqfd;      /* irqfd.c */
+struct resamplers; /* resample.c */
 
 /* --- chips.c: the library's PIC and IOAPIC, as KVM emulates them --- */
 
@@ -83,9 +84,10 @@ struct interrupts_private {
 	_Atomic(struct routing *) routing;
 	_Atomic(struct ioeventfds *) ioeventfds;
 	_Atomic(struct zones *) zones;
-	struct irqfd *irqfds;     /* config */
-	struct eventfd *eventfds; /* config */
-	atomic_flag ring_busy;    /* coalesced.c: entries of the ring */
+	struct irqfd *irqfds;          /* config */
+	struct resamplers *resamplers; /* config: the pointer; else firing */
+	struct eventfd *eventfds;      /* config */
+	atomic_flag ring_busy;         /* coalesced.c: entries of the ring */
 
 	pthread_mutex_t firing;
 	atomic_uint given; /* see interrupts_given */
@@ -107,6 +109,17 @@ struct interrupts_private {
 static inline bool interrupts_live(const struct vm *vm)
 {
 	return atomic_load(&vm->interrupts.private->live) && vm_live(vm);
+}
+
+/* A chip was set, and Xen has not been told yet. */
+static inline bool chips_are_set(struct interrupts_private *p)
+{
+	bool set;
+
+	pthread_mutex_lock(&p->lock);
+	set = p->chips.dirty;
+	pthread_mutex_unlock(&p->lock);
+	return set;
 }
 
 /* --- irqchip.c --- */
@@ -133,7 +146,7 @@ const struct kvm_irq_routing_entry *routing_find(const struct routing *routing, 
 
 /* --- line.c --- */
 
-enum line_source { LINE_USERSPACE = 1 };
+enum line_source { LINE_USERSPACE = 1, LINE_RESAMPLE = 2 };
 
 /* KVM's kvm_set_irq: sets all that the GSI is routed to. Its result: -1 nothing took it, 0
  * coalesced, else how many did. */
@@ -163,6 +176,12 @@ void msi_send_late(struct vm *vm);
 /* A pin of the VMM's IOAPIC has sent this message. */
 void eoi_expect(struct vm *vm, const struct kvm_msi *msi);
 
+#define VECTOR_WORDS 8
+
+/* Adds the vectors that are requested or in service in any LAPIC: stops the domain for a moment.
+ * False: Xen does not say. */
+bool lapics_busy(struct vm *vm, uint32_t busy[VECTOR_WORDS]);
+
 /* --- eventfd.c: references to the VMM's eventfds --- */
 
 /* KVM keeps the file of an eventfd that it was given; so do we, whatever the VMM does with its
@@ -184,6 +203,18 @@ bool eventfd_is(const struct eventfd *eventfd, int fd);
 /* Takes the count: false when there was none. Never blocks. */
 bool eventfd_take(const struct eventfd *eventfd);
 void eventfd_signal(const struct eventfd *eventfd);
+
+/* --- resample.c: the second eventfd of an irqfd --- */
+
+struct resample;
+
+/* 0 or -errno. config held. */
+int resample_add(struct vm *vm, uint32_t gsi, int fd, struct resample **out);
+/* config held, firing not. */
+void resample_remove(struct vm *vm, struct resample *resample);
+/* Raises the line until the guest has ended the interrupt. firing held. */
+void resample_raise(struct vm *vm, struct resample *resample);
+void resamplers_free(struct vm *vm);
 
 /* --- irqfd.c, ioeventfd.c, coalesced.c --- */
 

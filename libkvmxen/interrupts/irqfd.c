@@ -13,6 +13,7 @@ struct irqfd {
 	struct vm *vm;
 	uint32_t gsi;
 	struct eventfd *eventfd;
+	struct resample *resample; /* NULL: none */
 	struct irqfd *next;
 };
 
@@ -23,7 +24,11 @@ static void irqfd_fire(struct irqfd *irqfd)
 	pthread_mutex_t *firing = &irqfd->vm->interrupts.private->firing;
 
 	pthread_mutex_lock(firing);
-	if (eventfd_take(irqfd->eventfd)) {
+	if (!eventfd_take(irqfd->eventfd)) {
+		/* Somebody else did. */
+	} else if (irqfd->resample) {
+		resample_raise(irqfd->vm, irqfd->resample);
+	} else {
 		line_set(irqfd->vm, irqfd->gsi, LINE_USERSPACE, true);
 		line_set(irqfd->vm, irqfd->gsi, LINE_USERSPACE, false);
 	}
@@ -50,29 +55,39 @@ void interrupts_settle(struct vm *vm)
 static void irqfd_free(struct irqfd *irqfd)
 {
 	worker_remove(irqfd->vm->worker, &irqfd->watch);
+	if (irqfd->resample)
+		resample_remove(irqfd->vm, irqfd->resample);
 	eventfd_put(irqfd->vm->interrupts.private, irqfd->eventfd);
 	free(irqfd);
 }
 
 /* config held. */
-static int irqfd_add(struct irqfd *irqfd, int fd)
+static int irqfd_add(struct irqfd *irqfd, const struct kvm_irqfd *args)
 {
 	struct interrupts_private *p = irqfd->vm->interrupts.private;
 	struct irqfd *other;
 	int rc;
 
 	for (other = p->irqfds; other; other = other->next)
-		if (eventfd_is(other->eventfd, fd))
+		if (eventfd_is(other->eventfd, args->fd))
 			return -EBUSY;
-	irqfd->eventfd = eventfd_get(p, fd, &rc);
+	irqfd->eventfd = eventfd_get(p, args->fd, &rc);
 	if (rc < 0)
 		return rc;
+	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE)
+		rc = resample_add(irqfd->vm, irqfd->gsi, args->resamplefd, &irqfd->resample);
+	if (rc < 0) {
+		eventfd_put(p, irqfd->eventfd);
+		return rc;
+	}
 	irqfd->watch.fd = irqfd->eventfd->fd;
 	irqfd->watch.events = EPOLLIN;
 	irqfd->watch.ready = irqfd_ready;
 	/* One that is signalled already fires at once: epoll tells of levels. */
 	rc = worker_add(irqfd->vm->worker, &irqfd->watch);
 	if (rc < 0) {
+		if (irqfd->resample)
+			resample_remove(irqfd->vm, irqfd->resample);
 		eventfd_put(p, irqfd->eventfd);
 		return rc;
 	}
@@ -85,16 +100,15 @@ static int assign(struct vm *vm, const struct kvm_irqfd *args)
 {
 	struct interrupts_private *p = vm->interrupts.private;
 	struct irqfd *irqfd;
+	bool resample = args->flags & KVM_IRQFD_FLAG_RESAMPLE;
 	int rc;
 
-	if (!vm->interrupts.lapic)
+	/* With a split irqchip the end of an interrupt is KVM_EXIT_IOAPIC_EOI. */
+	if (resample ? !vm->interrupts.irqchip : !vm->interrupts.lapic)
 		return -EINVAL;
 	rc = eventfd_check(args->fd);
-	/* Xen tells nobody of an end of interrupt. */
-	if (rc == 0 && (args->flags & KVM_IRQFD_FLAG_RESAMPLE)) {
+	if (rc == 0 && resample)
 		rc = eventfd_check(args->resamplefd);
-		rc = rc < 0 ? rc : -EINVAL;
-	}
 	if (rc < 0)
 		return rc;
 	irqfd = calloc(1, sizeof *irqfd);
@@ -103,7 +117,7 @@ static int assign(struct vm *vm, const struct kvm_irqfd *args)
 	irqfd->vm = vm;
 	irqfd->gsi = args->gsi;
 	pthread_mutex_lock(&p->config);
-	rc = irqfd_add(irqfd, args->fd);
+	rc = irqfd_add(irqfd, args);
 	pthread_mutex_unlock(&p->config);
 	if (rc < 0)
 		free(irqfd);
@@ -161,4 +175,5 @@ void irqfd_free_all(struct vm *vm)
 		p->irqfds = irqfd->next;
 		irqfd_free(irqfd);
 	}
+	resamplers_free(vm);
 }

@@ -43,7 +43,6 @@ static long debug_works(void)
 #define NO_KVM_MSRS  "Xen cannot intercept KVM's own MSRs"
 #define NO_HYPERV    "Xen's own Hyper-V interface takes no orders from a device model"
 #define NO_KVM_CPUID "no feature of KVM's own is offered to guests"
-#define NOT_YET      "not done yet"
 
 static const struct capability table[] = {
 	CAP(IRQCHIP, 1),
@@ -95,13 +94,13 @@ static const struct capability table[] = {
 	CAP(SIGNAL_MSI, 1),
 	CAP(TSC_DEADLINE_TIMER, 1),
 	CAP(READONLY_MEM, 1),
-	CAP_ABSENT(IRQFD_RESAMPLE, "Xen does not tell a device model of EOIs"),
+	CAP(IRQFD_RESAMPLE, 1),
 	CAP(ENABLE_CAP_VM, 1),
 	CAP(IOEVENTFD_NO_LENGTH, 1),
 	CAP(CHECK_EXTENSION_VM, 1),
 	CAP(IOEVENTFD_ANY_LENGTH, 1),
 	CAP_ABSENT(X86_SMM, "Xen's HVM guests have no SMM"),
-	CAP_ABSENT(SPLIT_IRQCHIP, NOT_YET),
+	CAP(SPLIT_IRQCHIP, 1),
 	CAP_ABSENT(X2APIC_API,
 		   "the guest's LAPIC stays in xAPIC mode: Xen numbers x2APIC ids itself"),
 	CAP(IMMEDIATE_EXIT, 1),

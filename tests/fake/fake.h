@@ -104,6 +104,11 @@ bool fake_isa_level(uint16_t domid, uint8_t irq);
 bool fake_intx_level(uint16_t domid, uint8_t device, uint8_t intx);
 /* Rising edges so far of a GSI: 0-15 from isa_irq_set, 16-47 from pci_intx_set. */
 unsigned fake_gsi_edges(uint16_t domid, unsigned gsi);
+/* The guest ends the interrupt of a level-triggered pin of the IOAPIC, which is given anew when its
+ * line is still up. */
+void fake_ioapic_end(uint16_t domid, unsigned gsi);
+/* The PIC's interrupt is being served, or has been. */
+void fake_pic_serve(uint16_t domid, unsigned irq, bool in_service);
 /* MSIs injected so far; the n-th (from 0) of them. */
 unsigned fake_msis(uint16_t domid);
 bool fake_msi(uint16_t domid, unsigned n, uint64_t *address, uint32_t *data);

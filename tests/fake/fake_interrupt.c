@@ -40,10 +40,13 @@ static bool accepts_pic(const struct vcpu *v)
 
 static void gsi_edge(struct domain *d, unsigned gsi)
 {
-	const union vioapic_redir_entry *pin = &d->ioapic.redirtbl[gsi == 0 ? 2 : gsi];
+	union vioapic_redir_entry *pin = &d->ioapic.redirtbl[gsi == 0 ? 2 : gsi];
 
 	d->gsi_edges[gsi]++;
 	if (!pin->fields.mask) {
+		if (pin->fields.trig_mode && pin->fields.remote_irr)
+			return;
+		pin->fields.remote_irr = pin->fields.trig_mode;
 		for (unsigned i = 0; i < d->nr_vcpus; i++)
 			if (addressed(&d->vcpus[i], pin->fields.dest_id))
 				pend(&d->vcpus[i], pin->fields.vector);
@@ -186,6 +189,30 @@ unsigned fake_gsi_edges(uint16_t domid, unsigned gsi)
 	n = d && gsi < NR_GSIS ? d->gsi_edges[gsi] : 0;
 	fake_unlock();
 	return n;
+}
+
+void fake_ioapic_end(uint16_t domid, unsigned gsi)
+{
+	struct domain *d;
+
+	fake_lock();
+	d = xen_domain_any(domid);
+	d->ioapic.redirtbl[gsi].fields.remote_irr = 0;
+	if (gsi < NR_ISA_IRQS && d->isa_irq.pad[0] >> gsi & 1)
+		gsi_edge(d, gsi);
+	fake_unlock();
+}
+
+void fake_pic_serve(uint16_t domid, unsigned irq, bool in_service)
+{
+	struct domain *d;
+	struct hvm_hw_vpic *pic;
+
+	fake_lock();
+	d = xen_domain_any(domid);
+	pic = &d->pic[irq / 8];
+	pic->isr = in_service ? pic->isr | 1u << irq % 8 : pic->isr & ~(1u << irq % 8);
+	fake_unlock();
 }
 
 unsigned fake_msis(uint16_t domid)
