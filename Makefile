@@ -148,6 +148,7 @@ docs: $(GENERATED_DOCS)
 $(GENERATED_DOCS): $(BUILD)/kvmxen
 	$(BUILD)/kvmxen $(PRINT) > $@
 check-docs: $(GENERATED_DOCS:%=check-%)
+	@tests/conformance/check-capabilities $(BUILD)/kvmxen
 check-docs/state.md: PRINT = state
 check-docs/api.md: PRINT = caps --markdown
 $(GENERATED_DOCS:%=check-%): check-docs/%: $(BUILD)/kvmxen

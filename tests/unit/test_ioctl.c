@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "libkvmxen/intercept.h"
+#include "libkvmxen/ioctl/newer.h"
 #include "libkvmxen/ioctl/table.h"
 #include "tests/unit/unit_machine.h"
 
@@ -280,6 +282,33 @@ static void as_many_vcpus_as_xen_has(void)
 	kvm_machine_free(&m);
 }
 
+/* The newer form, Linux 6.8's, of the same call. */
+static void a_region_of_the_second_kind_is_a_slot(void)
+{
+	struct kvm_userspace_memory_region2_ region = {
+		.slot = 5,
+		.guest_phys_addr = 0x40000000,
+		.memory_size = 0x2000,
+	};
+	struct kvm_userspace_memory_region old = {.slot = 5, .guest_phys_addr = 0x40000000};
+	uint64_t bitmap = 0;
+	struct kvm_dirty_log log = {.slot = 5, .dirty_bitmap = &bitmap};
+
+	kvm_machine_new(&m, 0, false, NULL);
+	region.userspace_addr = (uintptr_t)mmap(NULL, 0x2000, PROT_READ | PROT_WRITE,
+						MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CU_ASSERT_EQUAL(machine_ioctl(m.kvm, KVM_CHECK_EXTENSION, (void *)KVM_CAP_USER_MEMORY2), 1);
+	region.flags = 1u << 2; /* KVM_MEM_GUEST_MEMFD */
+	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_SET_USER_MEMORY_REGION2, &region), -EINVAL);
+	region.flags = KVM_MEM_LOG_DIRTY_PAGES;
+	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_SET_USER_MEMORY_REGION2, &region), 0);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_GET_DIRTY_LOG, &log), 0);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_SET_USER_MEMORY_REGION, &old), 0);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_GET_DIRTY_LOG, &log), -ENOENT);
+	munmap((void *)(uintptr_t)region.userspace_addr, 0x2000);
+	kvm_machine_free(&m);
+}
+
 void register_ioctl_suite(void)
 {
 	CU_pSuite suite = CU_add_suite("ioctl", NULL, NULL);
@@ -296,4 +325,5 @@ void register_ioctl_suite(void)
 	CU_ADD_TEST(suite, statistics_are_read_from_a_descriptor);
 	CU_ADD_TEST(suite, as_many_vcpus_as_xen_has);
 	CU_ADD_TEST(suite, the_last_descriptor_ends_the_vm);
+	CU_ADD_TEST(suite, a_region_of_the_second_kind_is_a_slot);
 }
