@@ -103,13 +103,13 @@ deps:
 test: deps
 	$(MAKE) -j$$(nproc) all $(BUILD)/tests/unit $(BUILD)/asan/unit ops programs conformance broker-programs bench-programs
 	$(MAKE) check-docs check-headers unit unit-asan
-	$(MAKE) fuzz-broker FUZZ_SECONDS=10
+	$(MAKE) -j2 fuzz-broker FUZZ_SECONDS=150
 	tests/lab/suite
 
 # What takes too long for every day: more machines, ten VMMs killed, domains of xl, snapshots and migration.
 test-long: deps
 	$(MAKE) -j$$(nproc) all
-	LONG=1 tests/lab/suite machines xl migration
+	LONG=1 tests/lab/suite machines xl gdb migration
 
 demo: deps
 	$(MAKE) all

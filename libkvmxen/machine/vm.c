@@ -7,6 +7,7 @@
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/domain.h"
 #include "libkvmxen/machine/vcpu.h"
+#include "libkvmxen/machine/wait.h"
 #include "libkvmxen/message.h"
 
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -67,6 +68,7 @@ struct vm *vm_create(unsigned long type)
 	pthread_mutex_init(&vm->tsc_lock, NULL);
 	vm->owner = fd_process();
 	vm_stats_init(vm);
+	wait_prepare();
 	vm_set_clock(vm, &zero);
 	rc = xen_open(&vm->xen);
 	if (rc == 0)

@@ -93,6 +93,7 @@ void wait_end(struct wait *wait)
 
 static atomic_uint watching; /* threads that do */
 
+/* wait_prepare has asked already, unless the library is used by parts. */
 static unsigned watchers_allowed(void)
 {
 	static _Atomic unsigned allowed; /* and 1 more: 0 is "not known" */
@@ -108,6 +109,11 @@ static unsigned watchers_allowed(void)
 		n = 1;
 	atomic_store_explicit(&allowed, n, memory_order_relaxed);
 	return n - 1;
+}
+
+void wait_prepare(void)
+{
+	watchers_allowed();
 }
 
 static bool request_is_there(const struct vcpu *vcpu)

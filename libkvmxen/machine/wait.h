@@ -34,6 +34,8 @@ struct wait {
 	bool stop; /* a signal or immediate_exit wants KVM_RUN to end */
 };
 
+/* Finds out what the host has, before a VMM may filter its system calls. */
+void wait_prepare(void);
 /* KVM_RUN begins and ends. */
 void wait_begin(struct wait *wait, struct vcpu *vcpu);
 void wait_end(struct wait *wait);

@@ -15,16 +15,17 @@ $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(FUZZ_SRCS) 
 	@mkdir -p $(@D)
 	$(call quiet,FUZZ,$@)$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ $< $(FUZZ_SRCS)
 
-.PHONY: fuzz-broker fuzz-broker-keep
-fuzz-broker: $(FUZZERS:%=$(BUILD)/fuzz/%)
-	@for f in $(FUZZERS); do \
-		mkdir -p $(BUILD)/fuzz/found-$$f; \
-		$(BUILD)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=20 -rss_limit_mb=2048 \
-			-verbosity=0 -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/ \
-			$(BUILD)/fuzz/found-$$f tests/fuzz/corpus/$$f 2>&1 | grep -E 'executed|new_units|ERROR|SUMMARY|Test unit' ; \
-		[ $${PIPESTATUS[0]} = 0 ] || exit 1; \
-	done
-fuzz-broker: SHELL := /bin/bash
+.PHONY: fuzz-broker fuzz-broker-keep $(FUZZERS:%=fuzz-one-%)
+# Side by side, with make -j.
+fuzz-broker: $(FUZZERS:%=fuzz-one-%)
+$(FUZZERS:%=fuzz-one-%): fuzz-one-%: $(BUILD)/fuzz/%
+	@mkdir -p $(BUILD)/fuzz/found-$*
+	@$(BUILD)/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=20 -rss_limit_mb=2048 \
+		-verbosity=0 -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/ \
+		$(BUILD)/fuzz/found-$* tests/fuzz/corpus/$* 2>&1 | \
+		grep -E 'executed|new_units|ERROR|SUMMARY|Test unit' | sed 's/^/fuzz $*: /'; \
+		[ $${PIPESTATUS[0]} = 0 ]
+$(FUZZERS:%=fuzz-one-%): SHELL := /bin/bash
 
 fuzz-broker-keep: fuzz-broker
 	@for f in $(FUZZERS); do $(BUILD)/fuzz/$$f -merge=1 tests/fuzz/corpus/$$f $(BUILD)/fuzz/found-$$f 2>/dev/null; done

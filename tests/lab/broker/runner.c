@@ -55,13 +55,26 @@ static const int allowed[] = {
 	SCMP_SYS(restart_syscall),
 };
 
+/* Names the call, which KILL_PROCESS does not. */
+static void refused(int signal, siginfo_t *info, void *context)
+{
+	(void)signal;
+	(void)context;
+	char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, info->si_syscall);
+
+	fprintf(stderr, "the filter does not allow %s\n", name ? name : "?");
+	_exit(1);
+}
+
 static void filter(void)
 {
-	scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	const struct sigaction action = {.sa_sigaction = refused, .sa_flags = SA_SIGINFO};
+	scmp_filter_ctx context = seccomp_init(SCMP_ACT_TRAP);
 	int rc = context ? 0 : -ENOMEM;
 
 	for (size_t i = 0; rc == 0 && i < sizeof allowed / sizeof *allowed; i++)
 		rc = seccomp_rule_add(context, SCMP_ACT_ALLOW, allowed[i], 0);
+	sigaction(SIGSYS, &action, NULL);
 	if (rc == 0)
 		rc = seccomp_load(context);
 	if (rc < 0)
