@@ -417,21 +417,20 @@ static void what_xen_would_refuse_changes_nothing(void)
 
 	kvm_machine_new(&m, 1, true, two_outs);
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_SREGS, &sregs), 0);
-	sregs.cr3 = 0xfffff000; /* fine */
-	sregs.cr4 = 1 << 17;    /* PCIDE, which this host has not */
+	sregs.cr3 = 1ull << 45; /* beyond this host's memory: KVM does not look without paging */
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
 	CU_ASSERT_EQUAL(machine_run(&m, 0), -EINVAL);
 	CU_ASSERT_EQUAL(fake_domains(), 0);
-	sregs.cr3 = sregs.cr4 = 0;
+	sregs.cr3 = 0;
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_IO));
-	sregs.cr4 = 1 << 17;
+	sregs.cr3 = 1ull << 45;
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
 	sets = fake_calls("context_set");
 	CU_ASSERT_EQUAL(machine_run(&m, 0), -EINVAL);
 	CU_ASSERT_EQUAL(fake_calls("context_set"), sets);
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_REGS, &regs), 0);
-	sregs.cr4 = 0;
+	sregs.cr3 = 0;
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_IO));
 	kvm_machine_free(&m);
