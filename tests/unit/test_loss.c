@@ -411,13 +411,24 @@ static void refusals_name_the_field(void)
  * another SET. */
 static void what_xen_would_refuse_changes_nothing(void)
 {
-	struct kvm_sregs sregs;
+	/* A guest with more memory than this host can have. */
+	static const struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entries[2];
+	} wide = {{.nent = 2},
+		  {{.function = 0x80000000, .eax = 0x80000008},
+		   {.function = 0x80000008, .eax = 0x3034}}};
+	struct kvm_sregs sregs = {0};
 	struct kvm_regs regs;
 	unsigned sets;
 
 	kvm_machine_new(&m, 1, true, two_outs);
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_SREGS, &sregs), 0);
-	sregs.cr3 = 1ull << 45; /* beyond this host's memory: KVM does not look without paging */
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_CPUID2, &wide), 0);
+	sregs.cr0 |= 1ull << 31 | 1; /* long mode */
+	sregs.cr4 |= 1 << 5;
+	sregs.efer |= 0x500;
+	sregs.cr3 = 1ull << 45;
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
 	CU_ASSERT_EQUAL(machine_run(&m, 0), -EINVAL);
 	CU_ASSERT_EQUAL(fake_domains(), 0);
