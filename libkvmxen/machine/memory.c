@@ -380,16 +380,16 @@ struct change {
 static int set_region(struct memory_private *p, const struct kvm_userspace_memory_region *region,
 		      struct change *change)
 {
-	struct slots *before = slots_now(p);
-	const struct slot *old = slots_by_id(before, region->slot), *new;
+	uint64_t before = p->slots_changes;
+	const struct slot *old = slots_by_id(p, region->slot), *new;
 	int rc;
 
 	if (old)
 		change->before = *old;
 	rc = region->memory_size ? set_slot(p, old, region) : delete_slot(p, old, region);
-	if (rc || slots_now(p) == before)
+	if (rc || p->slots_changes == before)
 		return rc;
-	new = slots_by_id(slots_now(p), region->slot);
+	new = slots_by_id(p, region->slot);
 	change->any = true;
 	change->created = new && !change->before.pages;
 	change->log = new &&new->dirty && !change->before.dirty;
@@ -405,7 +405,7 @@ static void take_back(struct vm *vm, uint32_t id, const struct change *change)
 	atomic_ulong *dirty;
 
 	memory_lock(vm);
-	slot = slots_by_id(slots_now(p), id);
+	slot = slots_by_id(p, id);
 	dirty = slot->dirty;
 	if (!slots_replace(p, slot, change->before.pages ? &change->before : NULL) && dirty)
 		slots_retire(p, dirty);
