@@ -373,8 +373,8 @@ static int set_slot(struct memory_private *p, const struct slot *old,
 
 /* A change of one slot, and what it was before. */
 struct change {
-	struct slot before;     /* pages 0: there was none */
-	bool any, created, log; /* log: begins */
+	struct slot before;            /* pages 0: there was none */
+	bool any, created, moved, log; /* log: begins */
 };
 
 static int set_region(struct memory_private *p, const struct kvm_userspace_memory_region *region,
@@ -392,6 +392,7 @@ static int set_region(struct memory_private *p, const struct kvm_userspace_memor
 	new = slots_by_id(p, region->slot);
 	change->any = true;
 	change->created = new && !change->before.pages;
+	change->moved = new && change->before.pages &&new->gfn != change->before.gfn;
 	change->log = new &&new->dirty && !change->before.dirty;
 	memory_ask(p);
 	return 0;
@@ -425,8 +426,9 @@ static int at_once(struct vm *vm, uint32_t id, const struct change *change)
 		rc = memory_back_slot(vm->memory.private, id);
 		memory_unlock(vm);
 	}
-	/* And no write of the guest may go unseen. */
-	if (!rc && change->log)
+	/* And no write of the guest may go unseen, none find the place where the slot was. (A slot
+	 * that is taken away waits for what comes in its place.) */
+	if (!rc && (change->log || (change->moved && anyone_runs(vm))))
 		rc = flush_now(vm);
 	return rc;
 }
