@@ -528,23 +528,10 @@ static void faults(uint16_t id)
 	fake_guest_triple_fault(id, 0);
 }
 
-/* Vcpus begin at the reset vector, where these machines have no memory. */
-static void executes_at(unsigned vcpu, uint64_t rip)
-{
-	struct kvm_regs regs = {.rip = rip, .rflags = 2};
-	struct kvm_sregs sregs = {0};
-
-	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[vcpu], KVM_GET_SREGS, &sregs), 0);
-	sregs.cs.base = 0;
-	sregs.cs.selector = 0;
-	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[vcpu], KVM_SET_SREGS, &sregs), 0);
-	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[vcpu], KVM_SET_REGS, &regs), 0);
-}
-
 static void a_triple_fault_is_a_shutdown(void)
 {
 	kvm_machine_new(&m, 1, true, faults);
-	executes_at(0, 0x1000);
+	machine_executes_at(&m, 0, 0x1000);
 	CU_ASSERT(out_comes(0, 0x10, 1, 1));
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_SHUTDOWN));
 	kvm_machine_free(&m);
@@ -556,7 +543,7 @@ static void a_triple_fault_where_no_memory_is_is_an_internal_error(void)
 	struct kvm_regs regs;
 
 	kvm_machine_new(&m, 1, true, faults);
-	executes_at(0, MACHINE_RAM - 2); /* the OUT is there, and the end behind it */
+	machine_executes_at(&m, 0, MACHINE_RAM - 2); /* the OUT is there, and the end behind it */
 	CU_ASSERT(out_comes(0, 0x10, 1, 1));
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_INTERNAL_ERROR));
 	CU_ASSERT_EQUAL(m.run[0]->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
@@ -590,7 +577,7 @@ static void a_triple_fault_stops_that_vcpu_alone(void)
 
 	kvm_machine_new(&m, 2, true, one_of_two_faults);
 	runnable(1);
-	executes_at(0, 0x1000);
+	machine_executes_at(&m, 0, 0x1000);
 	CU_ASSERT(out_comes(0, 0x10, 1, 1));
 	CU_ASSERT(out_comes(1, 0x11, 1, 2));
 	runner_start(&other, &m, 1);
