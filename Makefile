@@ -118,7 +118,7 @@ demo: deps
 lab-test: all ops programs conformance broker-programs
 	tests/lab/suite
 
-# The Linux KVM selftests, on real KVM and under kvmxen: not part of `make test`.
+# All the Linux KVM selftests, on real KVM and under kvmxen; in `make test` are those that pass and are quick.
 .PHONY: selftests fuzz
 selftests: all
 	tests/conformance/selftests both
@@ -151,6 +151,13 @@ check-docs: $(GENERATED_DOCS:%=check-%)
 	@tests/conformance/check-capabilities $(BUILD)/kvmxen
 check-docs/state.md: PRINT = state
 check-docs/api.md: PRINT = caps --markdown
+check-docs: check-selftests-docs
+.PHONY: check-selftests-docs selftests-docs
+check-selftests-docs:
+	@tests/conformance/selftests check-docs
+docs: selftests-docs
+selftests-docs:
+	tests/conformance/selftests docs > docs/conformance.md.new && mv docs/conformance.md.new docs/conformance.md
 $(GENERATED_DOCS:%=check-%): check-docs/%: $(BUILD)/kvmxen
 	@$(BUILD)/kvmxen $(PRINT) | diff -u docs/$* - || { echo "docs/$* is not what \`make docs\` writes"; exit 1; }
 

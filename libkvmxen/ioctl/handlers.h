@@ -24,6 +24,8 @@ long system_get_msrs(void *user);
 long system_host_leaves(const struct control_cpuid **leaves, uint32_t *n);
 /* The XSAVE components that KVM_GET_SUPPORTED_CPUID offers. */
 uint64_t system_xcr0(void);
+/* The bits of CR4 that guests on this host may have. */
+uint64_t system_cr4(void);
 /* Whether Xen's guests have XSAVE on this host: without it there is no CPU_XSAVE record. */
 bool system_has_xsave(void);
 

@@ -61,8 +61,7 @@ static bool cr0_valid(uint64_t cr0)
 	return !(cr0 & CR0_PG) || (cr0 & CR0_PE);
 }
 
-/* Before KVM_SET_CPUID2 whatever the host might have is let through. */
-static bool cr4_valid(uint64_t cr4, const struct kvm_cpuid_entry2 *cpuid, uint32_t n)
+uint64_t cr4_of_cpuid(const struct kvm_cpuid_entry2 *cpuid, uint32_t n)
 {
 	uint64_t known = CR4_ALWAYS;
 
@@ -73,10 +72,11 @@ static bool cr4_valid(uint64_t cr4, const struct kvm_cpuid_entry2 *cpuid, uint32
 		if (!cpuid || (e && (f->reg == EBX ? e->ebx : e->ecx) & f->feature))
 			known |= f->bit;
 	}
-	return !(cr4 & ~known);
+	return known;
 }
 
-int sregs_check(const struct kvm_sregs *sregs, const struct kvm_cpuid_entry2 *cpuid, uint32_t n)
+int sregs_check(const struct kvm_sregs *sregs, const struct kvm_cpuid_entry2 *cpuid, uint32_t n,
+		uint64_t host_cr4)
 {
 	unsigned bits = cpuid_physical_bits(cpuid, n);
 
@@ -88,12 +88,13 @@ int sregs_check(const struct kvm_sregs *sregs, const struct kvm_cpuid_entry2 *cp
 	} else if ((sregs->efer & STATE_EFER_LMA) || sregs->cs.l) {
 		return -EINVAL;
 	}
-	if (!cr4_valid(sregs->cr4, cpuid, n) || !cr0_valid(sregs->cr0))
+	if ((sregs->cr4 & ~(host_cr4 & cr4_of_cpuid(cpuid, n))) || !cr0_valid(sregs->cr0))
 		return -EINVAL;
 	return vcpu_state_apic_base_valid(sregs->apic_base, bits) ? 0 : -EINVAL;
 }
 
-int sregs2_check(const struct kvm_sregs2 *sregs2, const struct kvm_cpuid_entry2 *cpuid, uint32_t n)
+int sregs2_check(const struct kvm_sregs2 *sregs2, const struct kvm_cpuid_entry2 *cpuid, uint32_t n,
+		 uint64_t host_cr4)
 {
 	bool pae = (sregs2->cr0 & CR0_PG) && (sregs2->cr4 & CR4_PAE) &&
 		   !(sregs2->efer & STATE_EFER_LMA);
@@ -106,7 +107,7 @@ int sregs2_check(const struct kvm_sregs2 *sregs2, const struct kvm_cpuid_entry2 
 	/* sregs2 has its flags where sregs has the interrupt bitmap. */
 	memset(&sregs, 0, sizeof sregs);
 	memcpy(&sregs, sregs2, offsetof(struct kvm_sregs, interrupt_bitmap));
-	return sregs_check(&sregs, cpuid, n);
+	return sregs_check(&sregs, cpuid, n, host_cr4);
 }
 _Static_assert(offsetof(struct kvm_sregs, interrupt_bitmap) == offsetof(struct kvm_sregs2, flags),
 	       "kvm_sregs2 begins as kvm_sregs does");

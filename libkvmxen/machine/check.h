@@ -13,8 +13,14 @@
 
 #include <linux/kvm.h>
 
-int sregs_check(const struct kvm_sregs *sregs, const struct kvm_cpuid_entry2 *cpuid, uint32_t n);
-int sregs2_check(const struct kvm_sregs2 *sregs, const struct kvm_cpuid_entry2 *cpuid, uint32_t n);
+/* The bits of CR4 whose features a table has; without a table all that a guest of Xen may have. */
+uint64_t cr4_of_cpuid(const struct kvm_cpuid_entry2 *cpuid, uint32_t n);
+/* host_cr4: what the host can give (cr4_of_cpuid of the supported table), whatever the guest's
+ * table says. */
+int sregs_check(const struct kvm_sregs *sregs, const struct kvm_cpuid_entry2 *cpuid, uint32_t n,
+		uint64_t host_cr4);
+int sregs2_check(const struct kvm_sregs2 *sregs, const struct kvm_cpuid_entry2 *cpuid, uint32_t n,
+		 uint64_t host_cr4);
 int debugregs_check(const struct kvm_debugregs *debugregs);
 int xcrs_check(const struct kvm_xcrs *xcrs, const struct kvm_cpuid_entry2 *cpuid, uint32_t n);
 /* host_xcr0: the components that the host has (cpuid_xcr0 of the supported table). */

@@ -44,7 +44,8 @@ static const struct subleaves {
 /* Leaf 6: the LAPIC timer never stops. */
 #define EAX_ARAT BIT(2)
 /* Leaf 7, subleaf 0. */
-#define ECX_OSPKE BIT(4)
+#define EBX_TSC_ADJUST BIT(1)
+#define ECX_OSPKE      BIT(4)
 /* Leaf 0xd, subleaf 1; of the others: this component is for XSAVES; it is aligned to 64 bytes. */
 #define EAX_XSAVEC     BIT(1)
 #define EAX_XSAVES     BIT(3)
@@ -159,12 +160,16 @@ static bool edit_supported(struct kvm_cpuid_entry2 *e)
 		e->ebx = e->ecx = e->edx = 0;
 		break;
 	case LEAF_STRUCTURED:
-		if (e->index == 0)
+		/* TSC_ADJUST: Xen's guests have the register whatever the host has, as KVM's. */
+		if (e->index == 0) {
+			e->ebx |= EBX_TSC_ADJUST;
 			e->ecx &= ~ECX_OSPKE;
+		}
 		break;
 	case LEAF_XSTATE:
+		/* Without XSAVE there still is a size. */
 		if (e->index == 0)
-			e->ebx = e->ecx;
+			e->ebx = e->ecx = e->ecx ? e->ecx : XSAVE_LEGACY_SIZE;
 		else if (e->index == 1) {
 			e->eax &= ~EAX_XSAVES;
 			e->ebx = e->ecx = e->edx = 0;
@@ -419,6 +424,20 @@ void cpuid_lookup(const struct kvm_cpuid_entry2 *entries, uint32_t n,
 			regs[2] = subleaf & 0xff;
 			regs[3] = e->edx;
 		}
+	}
+}
+
+void cpuid_follow(struct kvm_cpuid_entry2 *entries, uint32_t n, const struct cpuid_dynamic *dynamic)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct kvm_cpuid_entry2 *e = &entries[i];
+		uint32_t regs[4] = {e->eax, e->ebx, e->ecx, e->edx};
+
+		follow(entries, n, dynamic, e, regs);
+		e->eax = regs[0];
+		e->ebx = regs[1];
+		e->ecx = regs[2];
+		e->edx = regs[3];
 	}
 }
 

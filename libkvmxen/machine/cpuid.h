@@ -50,6 +50,10 @@ void cpuid_lookup(const struct kvm_cpuid_entry2 *entries, uint32_t n,
 		  const struct cpuid_dynamic *dynamic, uint32_t leaf, uint32_t subleaf,
 		  uint32_t regs[4]);
 
+/* Makes the entries as cpuid_lookup answers them: so KVM_GET_CPUID2 shows them. */
+void cpuid_follow(struct kvm_cpuid_entry2 *entries, uint32_t n,
+		  const struct cpuid_dynamic *dynamic);
+
 /* 0, or -EINVAL for a table that KVM_SET_CPUID2 refuses. */
 int cpuid_check(const struct kvm_cpuid_entry2 *entries, uint32_t n);
 /* After the first KVM_RUN only the same table may be set again. */

@@ -72,7 +72,7 @@ static void guest_write(struct vcpu *vcpu, uint64_t gpa, const void *from, unsig
 static void count_exit(struct vcpu *vcpu, uint32_t reason)
 {
 	vcpu->run->exit_reason = reason;
-	STATS_ADD(&vcpu->stats->exits[reason]);
+	stats_exit(vcpu->stats, reason);
 }
 
 static enum exit_result show_pio(struct vcpu *vcpu)

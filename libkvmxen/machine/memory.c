@@ -373,25 +373,26 @@ static int set_slot(struct memory_private *p, const struct slot *old,
 
 /* A change of one slot, and what it was before. */
 struct change {
-	struct slot before;     /* pages 0: there was none */
-	bool any, created, log; /* log: begins */
+	struct slot before;            /* pages 0: there was none */
+	bool any, created, moved, log; /* log: begins */
 };
 
 static int set_region(struct memory_private *p, const struct kvm_userspace_memory_region *region,
 		      struct change *change)
 {
-	struct slots *before = slots_now(p);
-	const struct slot *old = slots_by_id(before, region->slot), *new;
+	uint64_t before = p->slots_changes;
+	const struct slot *old = slots_by_id(p, region->slot), *new;
 	int rc;
 
 	if (old)
 		change->before = *old;
 	rc = region->memory_size ? set_slot(p, old, region) : delete_slot(p, old, region);
-	if (rc || slots_now(p) == before)
+	if (rc || p->slots_changes == before)
 		return rc;
-	new = slots_by_id(slots_now(p), region->slot);
+	new = slots_by_id(p, region->slot);
 	change->any = true;
 	change->created = new && !change->before.pages;
+	change->moved = new && change->before.pages &&new->gfn != change->before.gfn;
 	change->log = new &&new->dirty && !change->before.dirty;
 	memory_ask(p);
 	return 0;
@@ -405,7 +406,7 @@ static void take_back(struct vm *vm, uint32_t id, const struct change *change)
 	atomic_ulong *dirty;
 
 	memory_lock(vm);
-	slot = slots_by_id(slots_now(p), id);
+	slot = slots_by_id(p, id);
 	dirty = slot->dirty;
 	if (!slots_replace(p, slot, change->before.pages ? &change->before : NULL) && dirty)
 		slots_retire(p, dirty);
@@ -425,8 +426,9 @@ static int at_once(struct vm *vm, uint32_t id, const struct change *change)
 		rc = memory_back_slot(vm->memory.private, id);
 		memory_unlock(vm);
 	}
-	/* And no write of the guest may go unseen. */
-	if (!rc && change->log)
+	/* And no write of the guest may go unseen, none find the place where the slot was. (A slot
+	 * that is taken away waits for what comes in its place.) */
+	if (!rc && (change->log || (change->moved && anyone_runs(vm))))
 		rc = flush_now(vm);
 	return rc;
 }

@@ -96,7 +96,7 @@ enum mem_type dirty_readonly_type(enum log_mode mode)
 /* The map that a slot logged at the last flush still has, or NULL. */
 static atomic_ulong *map_of(struct memory_private *p, const struct logged *logged)
 {
-	const struct slot *slot = slots_by_id(slots_now(p), logged->id);
+	const struct slot *slot = slots_by_id(p, logged->id);
 
 	return slot && slot->dirty && slot->log == logged->log ? slot->dirty : NULL;
 }
@@ -250,7 +250,7 @@ static int look_up(struct vm *vm, const char *ioctl, uint32_t id, const struct s
 		message_refused("%s: slot %#x: there is no such slot", ioctl, id);
 		return -EINVAL;
 	}
-	*slot = p ? slots_by_id(slots_now(p), id) : NULL;
+	*slot = p ? slots_by_id(p, id) : NULL;
 	if (!*slot || !(*slot)->dirty) {
 		message_refused("%s: slot %u: it is not logged", ioctl, id);
 		return -ENOENT;

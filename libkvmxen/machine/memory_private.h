@@ -50,21 +50,25 @@ struct slot {
 	uint64_t log;
 };
 
-/* An immutable table, sorted by gfn. */
+/* A table sorted by gfn. What is in it does not change; but where it has room, a slot that comes
+ * last may be added behind. */
 struct slots {
-	size_t count;
+	size_t room;
+	_Atomic size_t count;
 	struct slot slot[];
 };
 
 /* The table as it is now; the caller holds the lock (readers without it: slots_enter). */
 struct slots *slots_now(struct memory_private *p);
-const struct slot *slots_by_id(const struct slots *slots, uint32_t id);
+/* The slot of that id, with the lock held, or NULL. */
+const struct slot *slots_by_id(const struct memory_private *p, uint32_t id);
 /* The slot with gfn, or NULL. */
 const struct slot *slots_by_gfn(const struct slots *slots, uint64_t gfn);
 /* Another slot than id that meets [gfn, gfn + pages), or NULL. */
 const struct slot *slots_overlap(const struct slots *slots, uint32_t id, uint64_t gfn,
 				 uint64_t pages);
-/* Publishes a table without the slot old (may be NULL) and with new (may be NULL). */
+/* Publishes a table without the slot old (may be NULL) and with new (may be NULL), or the same with
+ * new behind. Counts in p->slots_changes. */
 int slots_replace(struct memory_private *p, const struct slot *old, const struct slot *new);
 
 /* Between these two a reader without the lock may use what slots_enter gave it. */
@@ -289,7 +293,9 @@ void dirty_forget(struct memory_private *p);
 struct memory_private {
 	struct vm *vm;
 	_Atomic(struct slots *) slots;
-	atomic_uint readers; /* of slots, without the lock */
+	uint64_t slots_changes;
+	uint16_t slots_place[MEMORY_SLOTS]; /* by id: the index in slots, plus one; 0: none */
+	atomic_uint readers;                /* of slots, without the lock */
 	void **retired;
 	size_t retired_count, retired_room;
 

@@ -1,4 +1,5 @@
-/* The table of slots: immutable snapshots, so that the exit path needs no lock. */
+/* The table of slots: snapshots that readers may go on using, so that the exit path needs no lock.
+ */
 #include "libkvmxen/machine/memory_private.h"
 
 #include <errno.h>
@@ -16,12 +17,11 @@ struct slots *slots_now(struct memory_private *p)
 	return atomic_load_explicit(&p->slots, memory_order_relaxed);
 }
 
-const struct slot *slots_by_id(const struct slots *slots, uint32_t id)
+const struct slot *slots_by_id(const struct memory_private *p, uint32_t id)
 {
-	for (size_t i = 0; i < slots->count; i++)
-		if (slots->slot[i].id == id)
-			return &slots->slot[i];
-	return NULL;
+	size_t place = id < MEMORY_SLOTS ? p->slots_place[id] : 0;
+
+	return place ? &slots_now((struct memory_private *)p)->slot[place - 1] : NULL;
 }
 
 /* Index of the first slot that ends after gfn. */
@@ -59,25 +59,46 @@ const struct slot *slots_overlap(const struct slots *slots, uint32_t id, uint64_
 	return NULL;
 }
 
+/* Behind the others, where readers see it once the count says so. */
+static void append(struct memory_private *p, struct slots *slots, const struct slot *slot)
+{
+	size_t count = slots->count;
+
+	slots->slot[count] = *slot;
+	p->slots_place[slot->id] = count + 1;
+	atomic_store_explicit(&slots->count, count + 1, memory_order_release);
+}
+
 int slots_replace(struct memory_private *p, const struct slot *old, const struct slot *new)
 {
 	struct slots *from = slots_now(p), *to;
-	bool placed = !new;
+	size_t count = from->count, room = count + 1;
+	bool last = new && (!count || from->slot[count - 1].gfn < new->gfn);
 
-	to = malloc(sizeof(*to) + (from->count + 1) * sizeof(to->slot[0]));
+	p->slots_changes++;
+	if (last && !old && count < from->room) {
+		append(p, from, new);
+		return 0;
+	}
+	if (last)
+		room *= 2; /* others will follow */
+	to = malloc(sizeof(*to) + room * sizeof(to->slot[0]));
 	if (!to)
 		return -ENOMEM;
-	to->count = 0;
-	for (size_t i = 0; i < from->count; i++) {
-		if (!placed && from->slot[i].gfn > new->gfn) {
-			to->slot[to->count++] = *new;
-			placed = true;
+	to->room = room;
+	atomic_init(&to->count, 0);
+	if (old)
+		p->slots_place[old->id] = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (new && from->slot[i].gfn > new->gfn) {
+			append(p, to, new);
+			new = NULL;
 		}
 		if (&from->slot[i] != old)
-			to->slot[to->count++] = from->slot[i];
+			append(p, to, &from->slot[i]);
 	}
-	if (!placed)
-		to->slot[to->count++] = *new;
+	if (new)
+		append(p, to, new);
 	atomic_store(&p->slots, to);
 	slots_retire(p, from);
 	return 0;

@@ -54,21 +54,32 @@ static long finish_interrupted(struct vcpu *vcpu, enum vcpu_phase phase)
 {
 	vcpu->put_off = 0;
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
-	STATS_ADD(&vcpu->stats->exits[KVM_EXIT_INTR]);
+	stats_exit(vcpu->stats, KVM_EXIT_INTR);
 	return finish(vcpu, phase, -EINTR);
 }
 
 static long finish_exit(struct vcpu *vcpu, enum vcpu_phase phase, uint32_t reason)
 {
 	vcpu->run->exit_reason = reason;
-	STATS_ADD(&vcpu->stats->exits[reason]);
+	stats_exit(vcpu->stats, reason);
 	return finish(vcpu, phase, 0);
 }
 
-/* KVM would reset the vcpu here. */
+static long finish_internal_error(struct vcpu *vcpu, enum vcpu_phase phase)
+{
+	vcpu->run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	vcpu->run->internal.ndata = 0;
+	return finish_exit(vcpu, phase, KVM_EXIT_INTERNAL_ERROR);
+}
+
+/* KVM would reset the vcpu here; but where it has no instruction it does not come so far. */
 static long finish_shutdown(struct vcpu *vcpu)
 {
+	bool nowhere = shutdown_is_fetch(vcpu);
+
 	shutdown_forget_events(vcpu);
+	if (nowhere)
+		return finish_internal_error(vcpu, VCPU_STOPPED);
 	return finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
 }
 
@@ -320,9 +331,7 @@ static int take_request(struct run *r, long *rc)
 			      "%#llx: none that its headers know",
 			      vcpu->id, vcpu->io.type, vcpu->io.size,
 			      (unsigned long long)vcpu->io.addr);
-		vcpu->run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
-		vcpu->run->internal.ndata = 0;
-		*rc = finish_exit(vcpu, VCPU_PARKED, KVM_EXIT_INTERNAL_ERROR);
+		*rc = finish_internal_error(vcpu, VCPU_PARKED);
 		return 1;
 	}
 	if (vcpu->io.type == IOREQ_TYPE_INVALIDATE) {

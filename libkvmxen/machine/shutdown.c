@@ -3,6 +3,7 @@
 #include <xen/hvm/save.h>
 
 #include "libkvmxen/convert/convert.h"
+#include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/load.h"
 #include "libkvmxen/machine/world.h"
 
@@ -83,6 +84,20 @@ int shutdown_look(struct vcpu *vcpu)
 out:
 	pthread_mutex_unlock(&vm->lock);
 	return rc;
+}
+
+bool shutdown_is_fetch(struct vcpu *vcpu)
+{
+	const struct vcpu_state *state = &vcpu->state;
+	uint64_t linear, physical;
+
+	if (load_read(vcpu, STATE_REGS | STATE_SREGS) < 0)
+		return false;
+	linear = state->sregs.cs.base + state->regs.rip;
+	if (!state->sregs.cs.l)
+		linear = (uint32_t)linear;
+	return vcpu_translate_with(vcpu, &state->sregs, linear, &physical) &&
+	       !memory_at(vcpu->vm, physical, 1, NULL);
 }
 
 void shutdown_forget_events(struct vcpu *vcpu)

@@ -17,6 +17,10 @@
  */
 int shutdown_look(struct vcpu *vcpu);
 
+/* Was it the #GP that Xen gives a guest for a fetch from where no memory is? KVM's guest gets none:
+ * KVM_RUN ends with an internal error, RIP where it was. */
+bool shutdown_is_fetch(struct vcpu *vcpu);
+
 /* The exception that became a triple fault must not come again with the next registers. */
 void shutdown_forget_events(struct vcpu *vcpu);
 

@@ -42,19 +42,11 @@ struct item {
 	size_t offset;
 };
 
-/* KVM's names where the meaning is KVM's. */
-#define EXIT(name, reason)                                                                         \
-	{                                                                                          \
-		name, offsetof(struct vcpu_stats, exits) + (reason) * sizeof(uint64_t)             \
-	}
 static const struct item vcpu_items[] = {
-	EXIT("io_exits", KVM_EXIT_IO),
-	EXIT("mmio_exits", KVM_EXIT_MMIO),
-	EXIT("halt_exits", KVM_EXIT_HLT),
-	EXIT("signal_exits", KVM_EXIT_INTR),
-	EXIT("irq_window_exits", KVM_EXIT_IRQ_WINDOW_OPEN),
-	EXIT("debug_exits", KVM_EXIT_DEBUG),
-	EXIT("shutdown_exits", KVM_EXIT_SHUTDOWN),
+#define X(kind, counter, key)                                                                      \
+	{counter, offsetof(struct vcpu_stats, exits) + STATS_EXIT_##kind * sizeof(uint64_t)},
+	STATS_EXITS(X)
+#undef X
 };
 static const struct item vm_items[] = {
 	{"xen_invalidate_requests", offsetof(struct vm_stats, invalidates)},
@@ -66,6 +58,10 @@ static const struct item vm_items[] = {
 };
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 _Static_assert(COUNT(vcpu_items) <= MAX_ITEMS && COUNT(vm_items) <= MAX_ITEMS, "descriptors fit");
+/* Readers may take the block of counters for as long as the descriptors say. */
+_Static_assert(COUNT(vcpu_items) * sizeof(uint64_t) == sizeof(struct vcpu_stats) &&
+		       COUNT(vm_items) * sizeof(uint64_t) == sizeof(struct vm_stats),
+	       "no counter without a descriptor");
 
 /* Makes the file with the counters' present values. *page: where the counters go on. */
 static int file_make(const char *name, const struct item *items, size_t n, const void *counters,
@@ -200,28 +196,19 @@ long vcpu_get_stats_fd(struct vcpu *vcpu)
 
 /* --- KVMXEN_STATS --- */
 
-static const struct {
-	unsigned reason;
-	const char *name;
-} exit_names[] = {
-	{KVM_EXIT_IO, "io"},
-	{KVM_EXIT_MMIO, "mmio"},
-	{KVM_EXIT_HLT, "hlt"},
-	{KVM_EXIT_SHUTDOWN, "shutdown"},
-	{KVM_EXIT_FAIL_ENTRY, "fail_entry"},
-	{KVM_EXIT_INTERNAL_ERROR, "internal_error"},
-	{KVM_EXIT_IRQ_WINDOW_OPEN, "irq_window_open"},
-	{KVM_EXIT_DEBUG, "debug"},
-	{KVM_EXIT_INTR, "intr"},
+static const char *const exit_keys[STATS_EXIT_KINDS] = {
+#define X(kind, counter, key) [STATS_EXIT_##kind] = key,
+	STATS_EXITS(X)
+#undef X
 };
 
-static unsigned long all_exits(const struct vm *vm, unsigned reason)
+static unsigned long all_exits(const struct vm *vm, enum stats_exit kind)
 {
 	unsigned count = atomic_load(&vm->vcpu_count), i;
 	unsigned long sum = 0;
 
 	for (i = 0; i < count; i++)
-		sum += atomic_load(&atomic_load(&vm->vcpus[i]->stats)->exits[reason]);
+		sum += atomic_load(&atomic_load(&vm->vcpus[i]->stats)->exits[kind]);
 	return sum;
 }
 
@@ -239,9 +226,8 @@ void stats_write(const struct vm *vm)
 	if (!out)
 		return;
 	fprintf(out, "domid %u\nname %s\n", vm->domid, vm->name);
-	for (i = 0; i < COUNT(exit_names); i++)
-		fprintf(out, "exits.%s %lu\n", exit_names[i].name,
-			all_exits(vm, exit_names[i].reason));
+	for (i = 0; i < STATS_EXIT_KINDS; i++)
+		fprintf(out, "exits.%s %lu\n", exit_keys[i], all_exits(vm, i));
 	fprintf(out,
 		"ioeventfds %lu\ncoalesced %lu\ncpuids %lu\ninvalidates %lu\nkicks %lu\nloads "
 		"%lu\n",

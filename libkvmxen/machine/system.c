@@ -6,6 +6,7 @@
 #include "libkvmxen/convert/convert.h"
 #include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/machine/check.h"
 #include "libkvmxen/machine/cpuid.h"
 #include "libkvmxen/machine/msr.h"
 
@@ -122,15 +123,30 @@ long system_get_supported_cpuid(void *user)
 	return rc;
 }
 
+static int supported(struct kvm_cpuid_entry2 *entries, uint32_t *count)
+{
+	const struct control_cpuid *host;
+	uint32_t n;
+
+	return system_host_leaves(&host, &n) < 0 ? -EIO : cpuid_supported(host, n, entries, count);
+}
+
 uint64_t system_xcr0(void)
 {
 	struct kvm_cpuid_entry2 entries[MAX_CPUID_ENTRIES];
-	uint32_t n, count = MAX_CPUID_ENTRIES;
-	const struct control_cpuid *host;
+	uint32_t count = MAX_CPUID_ENTRIES;
 
-	if (system_host_leaves(&host, &n) < 0 || cpuid_supported(host, n, entries, &count) < 0)
+	if (supported(entries, &count) < 0)
 		return STATE_XSTATE_FP | STATE_XSTATE_SSE;
 	return cpuid_xcr0(entries, count) | STATE_XSTATE_FP | STATE_XSTATE_SSE;
+}
+
+uint64_t system_cr4(void)
+{
+	struct kvm_cpuid_entry2 entries[MAX_CPUID_ENTRIES];
+	uint32_t count = MAX_CPUID_ENTRIES;
+
+	return supported(entries, &count) < 0 ? ~0ull : cr4_of_cpuid(entries, count);
 }
 
 bool system_has_xsave(void)

@@ -43,10 +43,12 @@ static bool id_is_taken(const struct vm *vm, unsigned long id)
 }
 
 /* vm->lock held. */
-static int check(const struct vm *vm, unsigned long id)
+static int check(struct vm *vm, unsigned long id)
 {
-	if (id >= VM_MAX_VCPU_ID) {
-		message_refused("KVM_CREATE_VCPU: id %lu is not below %d", id, VM_MAX_VCPU_ID);
+	unsigned ids = vm->vcpu_ids ? vm->vcpu_ids : VM_MAX_VCPU_ID;
+
+	if (id >= ids) {
+		message_refused("KVM_CREATE_VCPU: id %lu is not below %u", id, ids);
 		return -EINVAL;
 	}
 	if (atomic_load(&vm->vcpu_count) == VM_MAX_VCPUS) {
@@ -54,6 +56,7 @@ static int check(const struct vm *vm, unsigned long id)
 				VM_MAX_VCPUS);
 		return -EINVAL;
 	}
+	vm->vcpu_ids = ids; /* from now on: too late to choose */
 	if (id_is_taken(vm, id)) {
 		message_refused("KVM_CREATE_VCPU: id %lu is there already", id);
 		return -EEXIST;

@@ -5,20 +5,65 @@
 #include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/cpuid.h"
+#include "libkvmxen/machine/load.h"
 #include "libkvmxen/message.h"
 
 #define MAX_CPUID_ENTRIES 256 /* KVM_MAX_CPUID_ENTRIES */
+#define APICBASE_ENABLE   (1u << 11)
+
+/* What a table's dynamic bits follow. 0 or -errno. */
+static long dynamic_of(struct vcpu *vcpu, struct cpuid_dynamic *dynamic)
+{
+	const struct vcpu_state *state = &vcpu->state;
+	long rc = load_read(vcpu, STATE_SREGS | STATE_XSAVE | STATE_LAPIC);
+
+	*dynamic = (struct cpuid_dynamic){
+		.cr4 = state->sregs.cr4,
+		.xcr0 = state->xcr0,
+		.apic_enabled = state->sregs.apic_base & APICBASE_ENABLE,
+	};
+	return rc;
+}
+
+/* The vcpu's table as the guest sees it now, malloc'ed. */
+static struct kvm_cpuid_entry2 *seen(const struct vcpu *vcpu, const struct cpuid_dynamic *dynamic)
+{
+	struct kvm_cpuid_entry2 *entries = calloc(vcpu->cpuid_count + 1, sizeof *entries);
+
+	if (!entries)
+		return NULL;
+	if (vcpu->cpuid_count)
+		memcpy(entries, vcpu->cpuid, vcpu->cpuid_count * sizeof *entries);
+	cpuid_follow(entries, vcpu->cpuid_count, dynamic);
+	return entries;
+}
+
+/* Is it the table that the vcpu has? Makes it as the guest would see it. */
+static bool is_same(const struct vcpu *vcpu, const struct cpuid_dynamic *dynamic,
+		    struct kvm_cpuid_entry2 *entries, uint32_t n)
+{
+	struct kvm_cpuid_entry2 *now = seen(vcpu, dynamic);
+	bool same;
+
+	cpuid_follow(entries, n, dynamic);
+	same = now && cpuid_same(now, vcpu->cpuid_count, entries, n);
+	free(now);
+	return same;
+}
 
 /* Takes over entries (malloc'ed). */
 static long install(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, uint32_t n)
 {
 	struct vm *vm = vcpu->vm;
+	struct cpuid_dynamic dynamic = {0};
 	long rc = cpuid_check(entries, n);
 
+	if (rc == 0 && vcpu->phase != VCPU_NEW)
+		rc = dynamic_of(vcpu, &dynamic);
 	pthread_mutex_lock(&vm->lock);
 	if (rc == 0 && vcpu->phase != VCPU_NEW) {
 		/* The CPUID monitor reads the table; KVM refuses a change after KVM_RUN as well. */
-		if (!cpuid_same(vcpu->cpuid, vcpu->cpuid_count, entries, n)) {
+		if (!is_same(vcpu, &dynamic, entries, n)) {
 			message_refused("KVM_SET_CPUID2: vcpu %u: another table after the first "
 					"KVM_RUN",
 					vcpu->id);
@@ -89,15 +134,24 @@ long vcpu_set_cpuid(struct vcpu *vcpu, void *user)
 long vcpu_get_cpuid2(struct vcpu *vcpu, void *user)
 {
 	struct kvm_cpuid2 head;
-	size_t size = vcpu->cpuid_count * sizeof *vcpu->cpuid;
+	struct kvm_cpuid_entry2 *entries;
+	struct cpuid_dynamic dynamic;
+	long rc;
 
 	if (copy_in(&head, user, sizeof head))
 		return -EFAULT;
 	if (head.nent < vcpu->cpuid_count)
 		return -E2BIG;
+	rc = dynamic_of(vcpu, &dynamic);
+	if (rc < 0)
+		return rc;
+	entries = seen(vcpu, &dynamic);
+	if (!entries)
+		return -ENOMEM;
 	head.nent = vcpu->cpuid_count;
-	if (copy_out((char *)user + sizeof head, vcpu->cpuid, size) ||
+	if (copy_out((char *)user + sizeof head, entries, head.nent * sizeof *entries) ||
 	    copy_out(user, &head, sizeof head))
-		return -EFAULT;
-	return 0;
+		rc = -EFAULT;
+	free(entries);
+	return rc;
 }

@@ -59,7 +59,7 @@ long vcpu_get_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs)
 long vcpu_set_sregs(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 {
 	struct unchanged unchanged;
-	long rc = sregs_check(sregs, vcpu->cpuid, vcpu->cpuid_count);
+	long rc = sregs_check(sregs, vcpu->cpuid, vcpu->cpuid_count, system_cr4());
 
 	if (rc < 0) {
 		message_refused("KVM_SET_SREGS: vcpu %u: cr0 %#llx, cr4 %#llx, efer %#llx are not "
@@ -103,7 +103,7 @@ long vcpu_get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *sregs2)
 long vcpu_set_sregs2(struct vcpu *vcpu, const struct kvm_sregs2 *sregs2)
 {
 	struct unchanged unchanged;
-	long rc = sregs2_check(sregs2, vcpu->cpuid, vcpu->cpuid_count);
+	long rc = sregs2_check(sregs2, vcpu->cpuid, vcpu->cpuid_count, system_cr4());
 
 	if (rc < 0) {
 		message_refused("KVM_SET_SREGS2: vcpu %u: cr0 %#llx, cr4 %#llx, efer %#llx, flags "

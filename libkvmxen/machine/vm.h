@@ -85,6 +85,7 @@ struct vm {
 	uint64_t tsc_sync;                  /* when Xen's CPU records were true */
 	uint64_t tss_address, identity_map_address;
 	uint32_t boot_cpu_id;
+	uint32_t vcpu_ids;        /* KVM_CAP_MAX_VCPU_ID: how many; 0: not chosen yet */
 	struct vfio *vfio_device; /* KVM_CREATE_DEVICE; not owned */
 	struct vm *next;          /* machine/vm.c: all VMs of this process */
 };

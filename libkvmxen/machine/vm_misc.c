@@ -83,6 +83,20 @@ long vm_set_clock(struct vm *vm, const struct kvm_clock_data *clock)
 	return 0;
 }
 
+/* How many ids KVM_CREATE_VCPU takes: chosen once, and before the first vcpu. */
+static long set_vcpu_ids(struct vm *vm, uint64_t ids)
+{
+	long rc = -EINVAL;
+
+	pthread_mutex_lock(&vm->lock);
+	if (ids <= VM_MAX_VCPU_ID && (!vm->vcpu_ids || vm->vcpu_ids == ids)) {
+		vm->vcpu_ids = ids;
+		rc = 0;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return rc;
+}
+
 /* Little that Xen can do has to be enabled first. */
 long vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 {
@@ -90,6 +104,8 @@ long vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 		return memory_set_log_options(vm, cap->args[0]);
 	if (cap->cap == KVM_CAP_SPLIT_IRQCHIP && !cap->flags)
 		return interrupts_split_irqchip(vm, cap);
+	if (cap->cap == KVM_CAP_MAX_VCPU_ID && !cap->flags)
+		return set_vcpu_ids(vm, cap->args[0]);
 	message_refused("KVM_ENABLE_CAP: capability %u cannot be enabled", cap->cap);
 	return -EINVAL;
 }

@@ -267,7 +267,7 @@ static void no_state_that_kvm_takes_makes_a_bad_record(void)
 		s.events.flags = 0;
 		if (rnd() & 1)
 			s.debugregs.dr6 = s.debugregs.dr7 = s.debugregs.flags = 0;
-		if (sregs_check(&s.sregs, wide, 2) || debugregs_check(&s.debugregs) ||
+		if (sregs_check(&s.sregs, wide, 2, ~0ull) || debugregs_check(&s.debugregs) ||
 		    vcpu_events_check(&s.events, 0))
 			continue;
 		taken++;

@@ -23,7 +23,7 @@ static const struct control_cpuid host[] = {
 	{0x4, 0, 0, 0, 0, 0},
 	{0x5, FLAT, 0, 0, 0, 0},
 	{0x6, FLAT, 0, 0, 0, 0},
-	{0x7, 0, 1, 0x009801ab, 0x0000001c, 0},
+	{0x7, 0, 1, 0x009801a9, 0x0000001c, 0},
 	{0x7, 1, 0x10, 0, 0, 0},
 	{0x8, FLAT, 0, 0, 0, 0},
 	{0x9, FLAT, 0, 0, 0, 0},
@@ -93,6 +93,7 @@ static void supported_bits_are_those_that_work(void)
 	CU_ASSERT(e->edx & 1u << 9);
 	CU_ASSERT_EQUAL(cpuid_find(table, n, 6, 0)->eax, 4);
 	CU_ASSERT_EQUAL(cpuid_find(table, n, 7, 0)->ecx, 0xc); /* not OSPKE */
+	CU_ASSERT(cpuid_find(table, n, 7, 0)->ebx & 1u << 1);  /* TSC_ADJUST, host or no */
 	CU_ASSERT_EQUAL(cpuid_find(table, n, 7, 1)->eax, 0x10);
 	CU_ASSERT_EQUAL(cpuid_find(table, n, 0xd, 0)->ebx, 0xa88);
 	e = cpuid_find(table, n, 0xd, 1);
@@ -106,6 +107,22 @@ static void supported_bits_are_those_that_work(void)
 	CU_ASSERT_EQUAL(cpuid_physical_bits(table, n), 40);
 	CU_ASSERT_EQUAL(cpuid_signature(table, n), 0x00800f12);
 	CU_ASSERT_EQUAL(cpuid_check(table, n), 0);
+}
+
+/* The FXSAVE image and the header: that much without any XSAVE. */
+static void without_xsave_there_is_a_size(void)
+{
+	static const struct control_cpuid poor[] = {
+		{0x0, FLAT, 0xd, 0x68747541, 0x444d4163, 0x69746e65},
+		{0xd, 0, 0, 0, 0, 0},
+	};
+	uint32_t n = ARRAY_SIZE(table);
+	const struct kvm_cpuid_entry2 *e;
+
+	CU_ASSERT_EQUAL_FATAL(cpuid_supported(poor, ARRAY_SIZE(poor), table, &n), 0);
+	e = cpuid_find(table, n, 0xd, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT(e->eax == 0 && e->ebx == 576 && e->ecx == 576 && e->edx == 0);
 }
 
 static void supported_needs_room_for_all(void)
@@ -311,6 +328,13 @@ static void some_bits_follow_the_registers(void)
 	CU_ASSERT_EQUAL(regs[1], 0x240 + 8);
 	cpuid_lookup(e, n, &on, 0xd, 2, regs);
 	CU_ASSERT_EQUAL(regs[1], 0x240);
+
+	/* And all of a table at once. */
+	memcpy(table, e, sizeof e);
+	cpuid_follow(table, n, &off);
+	CU_ASSERT(table[0].ecx == 1u << 26 && table[0].edx == 0);
+	CU_ASSERT(table[2].ebx == 576 && table[2].ecx == 0xa88 && table[3].ebx == 576);
+	CU_ASSERT(table[4].eax == 0x100 && table[4].ebx == 0x240);
 }
 
 static void address_widths_are_checked(void)
@@ -374,6 +398,7 @@ void register_cpuid_suite(void)
 	static CU_TestInfo tests[] = {
 		{"the supported table is KVM's", supported_table_is_kvms},
 		{"supported bits are those that work", supported_bits_are_those_that_work},
+		{"without XSAVE there is a size", without_xsave_there_is_a_size},
 		{"supported needs room for all", supported_needs_room_for_all},
 		{"a policy names every leaf of Xen's", policy_names_every_leaf_of_xens},
 		{"an entry without index is one", policy_takes_an_entry_without_index_once},

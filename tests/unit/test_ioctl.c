@@ -89,6 +89,36 @@ static void vcpu_ids_are_checked(void)
 	kvm_machine_free(&m);
 }
 
+static long choose_ids(uint64_t ids)
+{
+	struct kvm_enable_cap cap = {.cap = KVM_CAP_MAX_VCPU_ID, .args = {ids}};
+
+	return machine_ioctl(m.vm, KVM_ENABLE_CAP, &cap);
+}
+
+static void the_number_of_vcpu_ids_is_chosen_once(void)
+{
+	int fd;
+
+	quiet_begin();
+	kvm_machine_new(&m, 0, false, NULL);
+	CU_ASSERT_EQUAL(choose_ids(VM_MAX_VCPU_ID + 1), -EINVAL);
+	CU_ASSERT_EQUAL(choose_ids(2), 0);
+	CU_ASSERT_EQUAL(choose_ids(2), 0);
+	CU_ASSERT_EQUAL(choose_ids(3), -EINVAL);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_CREATE_VCPU, (void *)2), -EINVAL);
+	fd = machine_ioctl(m.vm, KVM_CREATE_VCPU, (void *)1);
+	CU_ASSERT(fd >= 0);
+	kvmxen_close(fd);
+	kvm_machine_free(&m);
+	/* The first vcpu chooses all. */
+	kvm_machine_new(&m, 1, false, NULL);
+	CU_ASSERT_EQUAL(choose_ids(2), -EINVAL);
+	CU_ASSERT_EQUAL(choose_ids(VM_MAX_VCPU_ID), 0);
+	kvm_machine_free(&m);
+	quiet_end();
+}
+
 static void one_out(uint16_t id)
 {
 	fake_guest_out(id, 0, 0x3f8, 1, 0x41);
@@ -241,6 +271,25 @@ static int64_t counter(int fd, const char *name)
 	return -1;
 }
 
+/* A reader takes the counters in one block, which has as many as there are descriptors. */
+static void counters_are_one_block(int fd)
+{
+	char desc[sizeof(struct kvm_stats_desc) + 256];
+	struct kvm_stats_desc *d = (void *)desc;
+	struct kvm_stats_header h;
+	uint32_t i;
+
+	CU_ASSERT_EQUAL_FATAL(pread(fd, &h, sizeof h, 0), sizeof h);
+	for (i = 0; i < h.num_desc; i++) {
+		size_t size = sizeof *d + h.name_size;
+
+		CU_ASSERT_EQUAL_FATAL(pread(fd, desc, size, h.desc_offset + i * size),
+				      (ssize_t)size);
+		CU_ASSERT(d->size == 1 && d->offset % 8 == 0);
+		CU_ASSERT(d->offset / 8 < h.num_desc);
+	}
+}
+
 static void statistics_are_read_from_a_descriptor(void)
 {
 	int of_vm, of_vcpu, again;
@@ -252,8 +301,10 @@ static void statistics_are_read_from_a_descriptor(void)
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_IO));
 	CU_ASSERT_EQUAL(counter(of_vcpu, "io_exits"), 1);
 	CU_ASSERT_EQUAL(counter(of_vcpu, "mmio_exits"), 0);
+	counters_are_one_block(of_vcpu);
 	of_vm = machine_ioctl(m.vm, KVM_GET_STATS_FD, NULL);
 	CU_ASSERT_FATAL(of_vm >= 0);
+	counters_are_one_block(of_vm);
 	CU_ASSERT(counter(of_vm, "xen_context_loads") >= 0);
 	again = machine_ioctl(m.vcpu[0], KVM_GET_STATS_FD, NULL);
 	CU_ASSERT_EQUAL(counter(again, "io_exits"), 1);
@@ -264,6 +315,48 @@ static void statistics_are_read_from_a_descriptor(void)
 	CU_ASSERT_EQUAL(counter(of_vcpu, "io_exits"), 1);
 	close(of_vm);
 	close(of_vcpu);
+}
+
+static struct {
+	struct kvm_cpuid2 head;
+	struct kvm_cpuid_entry2 entries[2];
+} cpuid;
+
+static uint32_t edx_of_leaf_1(void)
+{
+	memset(&cpuid, 0, sizeof cpuid);
+	cpuid.head.nent = 2;
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_CPUID2, &cpuid), 0);
+	CU_ASSERT(cpuid.head.nent == 1 && cpuid.entries[0].function == 1);
+	return cpuid.entries[0].edx;
+}
+
+/* Bits that follow the registers are theirs, whatever was set; and are no change. */
+static void the_cpuid_table_is_shown_as_the_guest_sees_it(void)
+{
+	struct kvm_sregs sregs = {0};
+
+	kvm_machine_new(&m, 1, true, one_out);
+	cpuid.head.nent = 1;
+	cpuid.entries[0] = (struct kvm_cpuid_entry2){.function = 1, .edx = 1};
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_CPUID2, &cpuid), 0);
+	CU_ASSERT_EQUAL(edx_of_leaf_1(), 1u << 9 | 1);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_SREGS, &sregs), 0);
+	sregs.apic_base &= ~(1ull << 11);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
+	CU_ASSERT_EQUAL(edx_of_leaf_1(), 1);
+	sregs.apic_base |= 1ull << 11;
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
+	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_IO));
+	CU_ASSERT_EQUAL(edx_of_leaf_1(), 1u << 9 | 1);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_CPUID2, &cpuid), 0);
+	cpuid.entries[0].edx = 1;
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_CPUID2, &cpuid), 0);
+	quiet_begin();
+	cpuid.entries[0].edx = 3;
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_CPUID2, &cpuid), -EINVAL);
+	quiet_end();
+	kvm_machine_free(&m);
 }
 
 /* More ids than vcpus: 8-bit APIC ids, as real topologies leave some out. */
@@ -318,6 +411,8 @@ void register_ioctl_suite(void)
 	CU_ADD_TEST(suite, descriptors_have_kinds);
 	CU_ADD_TEST(suite, bad_pointers_fault);
 	CU_ADD_TEST(suite, vcpu_ids_are_checked);
+	CU_ADD_TEST(suite, the_number_of_vcpu_ids_is_chosen_once);
+	CU_ADD_TEST(suite, the_cpuid_table_is_shown_as_the_guest_sees_it);
 	CU_ADD_TEST(suite, absent_ioctls_are_refused_as_kvm_does);
 	CU_ADD_TEST(suite, the_vfio_device_knows_no_group);
 	CU_ADD_TEST(suite, attributes_answer_as_kvm_does);

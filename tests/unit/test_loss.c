@@ -411,27 +411,37 @@ static void refusals_name_the_field(void)
  * another SET. */
 static void what_xen_would_refuse_changes_nothing(void)
 {
-	struct kvm_sregs sregs;
+	/* A guest with more memory than this host can have. */
+	static const struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entries[2];
+	} wide = {{.nent = 2},
+		  {{.function = 0x80000000, .eax = 0x80000008},
+		   {.function = 0x80000008, .eax = 0x3034}}};
+	struct kvm_sregs sregs = {0};
 	struct kvm_regs regs;
 	unsigned sets;
 
 	kvm_machine_new(&m, 1, true, two_outs);
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_SREGS, &sregs), 0);
-	sregs.cr3 = 0xfffff000; /* fine */
-	sregs.cr4 = 1 << 17;    /* PCIDE, which this host has not */
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_CPUID2, &wide), 0);
+	sregs.cr0 |= 1ull << 31 | 1; /* long mode */
+	sregs.cr4 |= 1 << 5;
+	sregs.efer |= 0x500;
+	sregs.cr3 = 1ull << 45;
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
 	CU_ASSERT_EQUAL(machine_run(&m, 0), -EINVAL);
 	CU_ASSERT_EQUAL(fake_domains(), 0);
-	sregs.cr3 = sregs.cr4 = 0;
+	sregs.cr3 = 0;
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_IO));
-	sregs.cr4 = 1 << 17;
+	sregs.cr3 = 1ull << 45;
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
 	sets = fake_calls("context_set");
 	CU_ASSERT_EQUAL(machine_run(&m, 0), -EINVAL);
 	CU_ASSERT_EQUAL(fake_calls("context_set"), sets);
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_REGS, &regs), 0);
-	sregs.cr4 = 0;
+	sregs.cr3 = 0;
 	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs), 0);
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_IO));
 	kvm_machine_free(&m);

@@ -130,6 +130,34 @@ static void a_slot_is_found_by_its_address(void)
 /* Snapshots come and go under the readers' feet. */
 static atomic_bool reading;
 
+/* In any order of ids and addresses, with some gone in between and others behind the last. */
+static void hundreds_of_slots_are_found(void)
+{
+	enum { COUNT = 512, STEP = 199 };
+	struct space s;
+	char *memory;
+
+	space_new(&s);
+	memory = vmm_memory(COUNT * PAGE, 0);
+	for (unsigned i = 0; i < COUNT; i++) {
+		/* First one behind the other, then wherever there is a gap. */
+		unsigned at = i < COUNT / 2 ? 2 * i : 2 * (i * STEP % (COUNT / 2)) + 1;
+
+		CU_ASSERT_EQUAL(slot_set(&s, COUNT - i, 0, at * PAGE, PAGE, memory + at * PAGE), 0);
+		if (i % 5 == 4)
+			CU_ASSERT_EQUAL(slot_delete(&s, COUNT - i), 0);
+	}
+	for (unsigned i = 0; i < COUNT; i++) {
+		unsigned at = i < COUNT / 2 ? 2 * i : 2 * (i * STEP % (COUNT / 2)) + 1;
+		char *page = memory_at(&s.vm, at * PAGE, PAGE, NULL);
+
+		CU_ASSERT_PTR_EQUAL(page, i % 5 == 4 ? NULL : memory + at * PAGE);
+		CU_ASSERT_EQUAL(slot_delete(&s, COUNT - i), i % 5 == 4 ? -EINVAL : 0);
+	}
+	munmap(memory, COUNT * PAGE);
+	space_free(&s);
+}
+
 static void *read_slots(void *arg)
 {
 	while (atomic_load(&reading)) {
@@ -1356,6 +1384,7 @@ void register_memory_suite(void)
 	static CU_TestInfo slots[] = {
 		{"the ioctl refuses what KVM refuses", the_ioctl_refuses_what_kvm_refuses},
 		{"a slot is found by its address", a_slot_is_found_by_its_address},
+		{"hundreds of slots are found", hundreds_of_slots_are_found},
 		{"readers need no lock", readers_need_no_lock},
 		CU_TEST_INFO_NULL,
 	};

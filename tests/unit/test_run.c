@@ -531,8 +531,24 @@ static void faults(uint16_t id)
 static void a_triple_fault_is_a_shutdown(void)
 {
 	kvm_machine_new(&m, 1, true, faults);
+	machine_executes_at(&m, 0, 0x1000);
 	CU_ASSERT(out_comes(0, 0x10, 1, 1));
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_SHUTDOWN));
+	kvm_machine_free(&m);
+}
+
+/* Xen's #GP for it may end in a triple fault, KVM's guest never sees one. */
+static void a_triple_fault_where_no_memory_is_is_an_internal_error(void)
+{
+	struct kvm_regs regs;
+
+	kvm_machine_new(&m, 1, true, faults);
+	machine_executes_at(&m, 0, MACHINE_RAM - 2); /* the OUT is there, and the end behind it */
+	CU_ASSERT(out_comes(0, 0x10, 1, 1));
+	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_INTERNAL_ERROR));
+	CU_ASSERT_EQUAL(m.run[0]->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vcpu[0], KVM_GET_REGS, &regs), 0);
+	CU_ASSERT_EQUAL(regs.rip, MACHINE_RAM);
 	kvm_machine_free(&m);
 }
 
@@ -561,6 +577,7 @@ static void a_triple_fault_stops_that_vcpu_alone(void)
 
 	kvm_machine_new(&m, 2, true, one_of_two_faults);
 	runnable(1);
+	machine_executes_at(&m, 0, 0x1000);
 	CU_ASSERT(out_comes(0, 0x10, 1, 1));
 	CU_ASSERT(out_comes(1, 0x11, 1, 2));
 	runner_start(&other, &m, 1);
@@ -846,6 +863,7 @@ void register_run_suite(void)
 	CU_ADD_TEST(suite, a_signal_mask_is_that_of_the_run);
 	CU_ADD_TEST(suite, hlt_without_irqchip_is_an_exit);
 	CU_ADD_TEST(suite, a_triple_fault_is_a_shutdown);
+	CU_ADD_TEST(suite, a_triple_fault_where_no_memory_is_is_an_internal_error);
 	CU_ADD_TEST(suite, a_triple_fault_stops_that_vcpu_alone);
 	CU_ADD_TEST(suite, two_vcpus_do_not_disturb_each_other);
 	CU_ADD_TEST(suite, a_domain_destroyed_behind_our_back_is_a_shutdown);

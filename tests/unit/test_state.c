@@ -300,19 +300,19 @@ static void sregs2_is_sregs_without_the_bitmap(void)
 	CU_ASSERT_EQUAL(sregs2.cs.base, 0xffff0000);
 	CU_ASSERT_EQUAL(sregs2.apic_base, 0xfee00900);
 	CU_ASSERT_EQUAL(sregs2.flags, 0);
-	CU_ASSERT_EQUAL(sregs2_check(&sregs2, NULL, 0), 0);
+	CU_ASSERT_EQUAL(sregs2_check(&sregs2, NULL, 0, ~0ull), 0);
 	sregs2.cr8 = 3;
 	sregs2.cr2 = 0x1234;
 	vcpu_state_set_sregs2(&state, &sregs2);
 	CU_ASSERT_EQUAL(state.sregs.cr2, 0x1234);
 	CU_ASSERT_EQUAL(lapic(STATE_LAPIC_TPR), 0x30);
 	sregs2.flags = 0x80;
-	CU_ASSERT_EQUAL(sregs2_check(&sregs2, NULL, 0), -EINVAL);
+	CU_ASSERT_EQUAL(sregs2_check(&sregs2, NULL, 0, ~0ull), -EINVAL);
 	sregs2.flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
-	CU_ASSERT_EQUAL(sregs2_check(&sregs2, NULL, 0), -EINVAL);
+	CU_ASSERT_EQUAL(sregs2_check(&sregs2, NULL, 0, ~0ull), -EINVAL);
 	sregs2.cr0 = PE | PG;
 	sregs2.cr4 = PAE;
-	CU_ASSERT_EQUAL(sregs2_check(&sregs2, NULL, 0), 0);
+	CU_ASSERT_EQUAL(sregs2_check(&sregs2, NULL, 0, ~0ull), 0);
 }
 
 static void sregs_that_make_no_mode_are_refused(void)
@@ -362,7 +362,7 @@ static void sregs_that_make_no_mode_are_refused(void)
 		sregs.efer = cases[i].efer;
 		sregs.cs.l = cases[i].cs_l;
 		sregs.apic_base = cases[i].apic_base;
-		result = sregs_check(&sregs, NULL, 0);
+		result = sregs_check(&sregs, NULL, 0, ~0ull);
 		if (result != cases[i].result)
 			fprintf(stderr, "sregs %s: %d\n", cases[i].name, result);
 		CU_ASSERT_EQUAL(result, cases[i].result);
@@ -391,19 +391,20 @@ static void cr4_follows_cpuid(void)
 		for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 			feature |= cases[i].bit == 1ull << bit;
 		sregs.cr4 = 1ull << bit;
-		CU_ASSERT_EQUAL(sregs_check(&sregs, NULL, 0), bit < 11 || feature ? 0 : -EINVAL);
-		CU_ASSERT_EQUAL(sregs_check(&sregs, &nothing, 1), bit < 11 ? 0 : -EINVAL);
+		CU_ASSERT_EQUAL(sregs_check(&sregs, NULL, 0, ~0ull),
+				bit < 11 || feature ? 0 : -EINVAL);
+		CU_ASSERT_EQUAL(sregs_check(&sregs, &nothing, 1, ~0ull), bit < 11 ? 0 : -EINVAL);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct kvm_cpuid_entry2 entry = {.function = cases[i].leaf};
 		struct kvm_sregs sregs = state.sregs;
 
 		sregs.cr4 = cases[i].bit;
-		CU_ASSERT_EQUAL(sregs_check(&sregs, NULL, 0), 0);
-		CU_ASSERT_EQUAL(sregs_check(&sregs, &entry, 1), -EINVAL);
+		CU_ASSERT_EQUAL(sregs_check(&sregs, NULL, 0, ~0ull), 0);
+		CU_ASSERT_EQUAL(sregs_check(&sregs, &entry, 1, ~0ull), -EINVAL);
 		entry.ebx = cases[i].ebx;
 		entry.ecx = cases[i].ecx;
-		CU_ASSERT_EQUAL(sregs_check(&sregs, &entry, 1), 0);
+		CU_ASSERT_EQUAL(sregs_check(&sregs, &entry, 1, ~0ull), 0);
 	}
 }
 

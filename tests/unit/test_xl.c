@@ -136,6 +136,7 @@ static void triple_fault_is_a_reset(void)
 	struct runner r;
 
 	begin(2, true);
+	machine_executes_at(&m, 0, 0x1000);
 	fake_guest_triple_fault(domid, 0);
 	runner_start(&r, &m, 0);
 	CU_ASSERT(ready_soon());

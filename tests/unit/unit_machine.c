@@ -140,6 +140,18 @@ void kvm_machine_free(struct machine *m)
 	CU_ASSERT_EQUAL(fake_domains(), 0);
 }
 
+void machine_executes_at(struct machine *m, unsigned vcpu, uint64_t rip)
+{
+	struct kvm_regs regs = {.rip = rip, .rflags = 2};
+	struct kvm_sregs sregs = {0};
+
+	CU_ASSERT_EQUAL(machine_ioctl(m->vcpu[vcpu], KVM_GET_SREGS, &sregs), 0);
+	sregs.cs.base = 0;
+	sregs.cs.selector = 0;
+	CU_ASSERT_EQUAL(machine_ioctl(m->vcpu[vcpu], KVM_SET_SREGS, &sregs), 0);
+	CU_ASSERT_EQUAL(machine_ioctl(m->vcpu[vcpu], KVM_SET_REGS, &regs), 0);
+}
+
 long machine_run(struct machine *m, unsigned vcpu)
 {
 	return machine_ioctl(m->vcpu[vcpu], KVM_RUN, NULL);

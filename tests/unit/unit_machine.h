@@ -40,6 +40,9 @@ void kvm_machine_free(struct machine *m);
 /* Without a look at what is left. */
 void machine_close(struct machine *m);
 
+/* A vcpu begins at the reset vector, where these machines have no memory: it goes on at rip, below
+ * MACHINE_RAM. */
+void machine_executes_at(struct machine *m, unsigned vcpu, uint64_t rip);
 /* kvmxen_ioctl, but -errno. */
 long machine_ioctl(int fd, unsigned long request, const void *argument);
 /* KVM_RUN: 0 or -errno. */
