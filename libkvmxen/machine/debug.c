@@ -22,6 +22,8 @@
 #define DR7_FIXED     0x400ull
 #define DR7_ON(i)     (3ull << 2 * (i)) /* local and global enable */
 #define DR7_KIND(i)   (0xfull << (16 + 4 * (i)))
+#define DR7_GLOBAL(i) (2ull << 2 * (i))
+#define DR7_ACTIVE    0xffull
 #define EFER_LMA      (1ull << 10)
 #define BREAKS        4
 #define NO_ERROR_CODE (~0u)
@@ -105,17 +107,48 @@ long vcpu_set_guest_debug(struct vcpu *vcpu, const struct kvm_guest_debug *debug
 
 /* --- records --- */
 
+/* Xen hands DR7 of a record to the processor only if it enables a breakpoint: what was armed before
+ * would stay armed. So from the first one on, in place of none, there is one that nothing meets. */
+#define SPARE   (BREAKS - 1)
+#define NOWHERE 0xfffffffffffffff0ull
+
+static uint64_t spare_dr7(uint64_t dr7)
+{
+	return (dr7 & ~DR7_KIND(SPARE)) | DR7_GLOBAL(SPARE);
+}
+
+static void disarm(struct hvm_hw_cpu *record)
+{
+	if (record->dr7 & DR7_ACTIVE)
+		return;
+	record->dr3 = NOWHERE;
+	record->dr7 = spare_dr7(record->dr7);
+}
+
+/* The guest's own, unless it has written them since. */
+static void without_spare(const struct kvm_debugregs *guest, struct kvm_debugregs *debugregs)
+{
+	if (debugregs->db[SPARE] != NOWHERE || debugregs->dr7 != spare_dr7(guest->dr7))
+		return;
+	debugregs->db[SPARE] = guest->db[SPARE];
+	debugregs->dr7 = guest->dr7;
+}
+
 void debug_from_record(const struct vcpu *vcpu, struct vcpu_state *state)
 {
 	if (vcpu->debug.in_xen & DEBUG_TF)
 		state->regs.rflags &= ~RFLAGS_TF;
 	if (vcpu->debug.in_xen & DEBUG_DR)
 		state->debugregs = vcpu->debug.guest;
+	else if (vcpu->debug.in_xen & DEBUG_NOWHERE)
+		without_spare(&vcpu->debug.guest, &state->debugregs);
 }
 
 static unsigned wanted_in_xen(const struct vcpu *vcpu)
 {
-	unsigned wanted = has_breaks(vcpu) || vcpu->debug.behind ? DEBUG_DR : 0;
+	unsigned wanted = has_breaks(vcpu) || vcpu->debug.behind ? DEBUG_DR
+			  : vcpu->debug.armed                    ? DEBUG_NOWHERE
+								 : 0;
 
 	return debug_stepping(vcpu) && !vcpu->debug.behind ? wanted | DEBUG_TF : wanted;
 }
@@ -134,7 +167,7 @@ static void break_registers(const struct vcpu *vcpu, uint64_t dr[8])
 	for (i = BREAKS - 1; i > 0 && (dr[7] & DR7_ON(i)); i--)
 		;
 	dr[i] = vcpu->debug.behind;
-	dr[7] = (dr[7] & ~DR7_KIND(i)) | (2ull << 2 * i);
+	dr[7] = (dr[7] & ~DR7_KIND(i)) | DR7_GLOBAL(i);
 }
 
 void debug_to_record(struct vcpu *vcpu, struct hvm_hw_cpu *record, bool wanted)
@@ -145,9 +178,10 @@ void debug_to_record(struct vcpu *vcpu, struct hvm_hw_cpu *record, bool wanted)
 	if (wanted) {
 		unsigned set = wanted_in_xen(vcpu);
 
-		if (set & DEBUG_DR)
+		if (set & (DEBUG_DR | DEBUG_NOWHERE))
 			d->guest = vcpu->state.debugregs;
 		d->in_xen = set;
+		d->armed |= (set & DEBUG_DR) != 0;
 		/* INT3's #BP has the address behind it. */
 		if ((vcpu->state.dirty & STATE_EVENTS) && vcpu->state.events.exception.injected &&
 		    vcpu->state.events.exception.nr == VECTOR_BP)
@@ -155,6 +189,8 @@ void debug_to_record(struct vcpu *vcpu, struct hvm_hw_cpu *record, bool wanted)
 	}
 	if (d->in_xen & DEBUG_TF)
 		record->rflags |= RFLAGS_TF;
+	if (d->in_xen & DEBUG_NOWHERE)
+		disarm(record);
 	if (!(d->in_xen & DEBUG_DR))
 		return;
 	break_registers(vcpu, dr);

@@ -44,7 +44,7 @@ static inline bool debug_stepping(const struct vcpu *vcpu)
 /* Is there something of a debugger to set or to take out? */
 static inline bool debug_busy(const struct vcpu *vcpu)
 {
-	return vcpu->debug.control || vcpu->debug.in_xen;
+	return vcpu->debug.control || (vcpu->debug.in_xen & ~DEBUG_NOWHERE);
 }
 /* Before the vcpu is let run: marks what has to be loaded for it. 0 or -errno. */
 long debug_prepare(struct vcpu *vcpu);

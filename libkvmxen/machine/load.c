@@ -429,7 +429,7 @@ static int build_and_set(struct vm *vm, struct vcpu_records *all, bool first,
 		if (!wants_up(vcpu, r))
 			continue;
 		cpu_record_from_state(&r->cpu, r->view);
-		if (debug_busy(vcpu))
+		if (vcpu->debug.control || vcpu->debug.in_xen)
 			debug_to_record(vcpu, &r->cpu, r->view == &vcpu->state);
 		image_add(&image, HVM_SAVE_CODE(CPU), i, &r->cpu, sizeof r->cpu);
 		note_cancelled(vcpu, self, old_rip == r->cpu.rip);

@@ -42,9 +42,11 @@ struct vcpu_debug {
 	uint32_t control; /* KVM_GUESTDBG_*; 0: not debugged */
 	uint64_t dr[8];   /* the VMM's DR0-3 and DR7 */
 	uint64_t behind;  /* linear address behind an instruction that is stepped by a breakpoint */
-	enum { DEBUG_TF = 1, DEBUG_DR = 2 } in_xen; /* what is the debugger's in Xen's registers */
-	bool stale;                                 /* they have to be loaded again */
-	struct kvm_debugregs guest;                 /* the guest's own meanwhile */
+	/* What is the debugger's in Xen's registers; nowhere: none any more, see debug.c. */
+	enum { DEBUG_TF = 1, DEBUG_DR = 2, DEBUG_NOWHERE = 4 } in_xen;
+	bool armed;                 /* it has been DEBUG_DR */
+	bool stale;                 /* they have to be loaded again */
+	struct kvm_debugregs guest; /* the guest's own meanwhile */
 	/* From the monitor's thread: the vector of the event that the vcpu parks for, or 0. */
 	_Atomic unsigned event;
 	uint32_t cpuid[4]; /* with DEBUG_EVENT_CPUID: the registers behind it */
