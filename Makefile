@@ -61,6 +61,18 @@ DM_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tools/kvmxen-dm/*.c)) $(BU
 $(BUILD)/kvmxen-dm: $(DM_OBJS) $(BUILD)/libkvmxen.a
 	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS) -ljson-c
 
+# The stub domain's image: a kernel, which is Debian's, and an initramfs. Both are the lab's unless told
+# otherwise: STUBDOM_KERNEL=/boot/vmlinuz-VERSION STUBDOM_MODULES=/lib/modules/VERSION.
+STUBDOM_KERNEL  ?= $(shell tests/lab/lab kernel)
+STUBDOM_MODULES ?= $(shell tests/lab/lab modules)
+$(BUILD)/stubdom/init: $(BUILD)/obj/stubdom/init.o
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(LDFLAGS) -o $@ $< -lxenstore
+.PHONY: stubdom
+stubdom: $(BUILD)/stubdom/initramfs
+$(BUILD)/stubdom/initramfs: stubdom/build $(BUILD)/stubdom/init $(BUILD)/kvmxen-dm $(BUILD)/libkvmxen.so $(BUILD)/libkvmxen-preload.so
+	$(call quiet,STUBDOM,$@)BUILD=$(BUILD) stubdom/build $(STUBDOM_KERNEL) $(STUBDOM_MODULES) $(@D)/init $(@D)
+
 $(BUILD)/kvmxen.pc: Makefile
 	@mkdir -p $(@D)
 	$(call quiet,GEN,$@)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
