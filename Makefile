@@ -16,7 +16,7 @@ CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unused-parameter
 ALL_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fvisibility=hidden -fPIC -pthread \
 	-DKVMXEN_VERSION='"$(VERSION)"' -I. -Iinclude $(CFLAGS)
-XEN_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn -lxentoolcore -lxentoollog -lxenstore
+XEN_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn -lxenvchan -lxentoolcore -lxentoollog -lxenstore
 
 quiet = @printf '  %-7s %s\n' '$(1)' '$(2)';
 
