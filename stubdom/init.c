@@ -24,7 +24,18 @@
 
 #define MODULES      "/lib/modules"
 #define DEVICE_MODEL "/usr/bin/kvmxen-dm"
+#define PROXY        "/usr/bin/vchan-socket-proxy"
+#define QMP          "/run/qmp"
 #define WORDS_MAX    256
+
+/* Behind libxl's words: its monitor, which is dom0's by way of the proxy. */
+static char *const monitor[] = {
+	"-chardev",
+	"socket,id=libxl-cmd,path=" QMP ",server=on,wait=off",
+	"-mon",
+	"chardev=libxl-cmd,mode=control",
+};
+#define MONITOR_WORDS (sizeof monitor / sizeof *monitor)
 
 static const struct {
 	const char *type, *at, *options;
@@ -109,7 +120,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* <vm of the target>/image/dm-argv/NNN: a word each. */
+/* <vm of the target>/image/dm-argv/NNN: a word each. How many. */
 static int read_words(struct xs_handle *xs, char **words)
 {
 	char path[256], *target = read_node(xs, "target"), *vm = NULL, **names = NULL;
@@ -139,12 +150,12 @@ static int read_words(struct xs_handle *xs, char **words)
 	free(names);
 	free(vm);
 	free(target);
-	return 0;
+	return count;
 }
 
 static int device_model(void)
 {
-	char *words[WORDS_MAX + 2] = {(char *)(uintptr_t)DEVICE_MODEL};
+	char *words[WORDS_MAX + MONITOR_WORDS + 2] = {DEVICE_MODEL};
 	struct xs_handle *xs = xs_open(0);
 	int rc;
 
@@ -156,9 +167,36 @@ static int device_model(void)
 	xs_close(xs);
 	if (rc < 0)
 		return 1;
+	memcpy(words + 1 + rc, monitor, sizeof monitor);
 	execv(DEVICE_MODEL, words);
 	say("exec", DEVICE_MODEL);
 	return 1;
+}
+
+/* libxl's monitor: Xen's own program at both ends. */
+static int proxy(void)
+{
+	struct xs_handle *xs = xs_open(0);
+	char *target = xs ? read_node(xs, "target") : NULL, path[64];
+
+	if (!target) {
+		say("xenstore", "target");
+		return 1;
+	}
+	snprintf(path, sizeof path, "device-model/%s/qmp-vchan", target);
+	xs_close(xs);
+	execl(PROXY, PROXY, "--mode=server", "0", path, QMP, NULL);
+	say("exec", PROXY);
+	return 1;
+}
+
+static pid_t start(int (*run)(void))
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(run());
+	return child;
 }
 
 /* --- the process --- */
@@ -166,8 +204,8 @@ static int device_model(void)
 int main(void)
 {
 	static char *environment[] = {"PATH=/usr/bin", "HOME=/run", "KVMXEN_BROKER=vchan", NULL};
+	pid_t child, vmm, relay;
 	int status;
-	pid_t child;
 
 	mount_all();
 	open_console();
@@ -175,14 +213,15 @@ int main(void)
 	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
 		say("read-only", "/");
 	environ = environment;
-	child = fork();
-	if (child == 0)
-		_exit(device_model());
+	relay = start(proxy);
+	vmm = start(device_model);
 	/* The minder is the last to go: it has told Xen how it ended. */
-	while ((child = wait(&status)) > 0 || errno == EINTR)
-		if (child > 0 && status)
-			fprintf(stderr, "stubdom: process %d ended with status %x\n", child,
-				status);
+	while ((child = wait(&status)) > 0 || errno == EINTR) {
+		if (child == vmm) {
+			fprintf(stderr, "stubdom: the device model ended with status %x\n", status);
+			kill(relay, SIGKILL);
+		}
+	}
 	sync();
 	reboot(RB_POWER_OFF);
 	for (;;)
