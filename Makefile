@@ -68,6 +68,12 @@ STUBDOM_MODULES ?= $(shell tests/lab/lab modules)
 $(BUILD)/stubdom/init: $(BUILD)/obj/stubdom/init.o
 	@mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(LDFLAGS) -o $@ $< -lxenstore
+# What tests/lab/scenarios/xl puts into one in place of kvmxen-dm.
+.PHONY: stub-programs
+stub-programs: $(BUILD)/tests/scenarios/stub-hostile $(BUILD)/tests/scenarios/stub-exits
+$(BUILD)/tests/scenarios/stub-%: $(BUILD)/obj/tests/lab/scenarios/stub-%.o $(BUILD)/libkvmxen.a
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS)
 .PHONY: stubdom
 stubdom: $(BUILD)/stubdom/initramfs
 $(BUILD)/stubdom/initramfs: stubdom/build $(BUILD)/stubdom/init $(BUILD)/kvmxen-dm $(BUILD)/libkvmxen.so $(BUILD)/libkvmxen-preload.so
@@ -98,6 +104,8 @@ install: all
 	[ -e $(DESTDIR)$(SYSCONFDIR)/kvmxen/kvmxend.conf ] || \
 		install -m 644 tools/kvmxend/kvmxend.conf $(DESTDIR)$(SYSCONFDIR)/kvmxen/
 	install -m 644 docs/man/kvmxend.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	[ ! -e $(BUILD)/stubdom/initramfs ] || \
+		install -D -m 644 -t $(DESTDIR)$(LIBDIR)/kvmxen/stubdom $(BUILD)/stubdom/vmlinuz $(BUILD)/stubdom/initramfs
 
 -include tests/unit/unit.mk tests/lab/xen/ops.mk tests/lab/programs/programs.mk tests/conformance/conformance.mk
 -include tests/bench/bench.mk
@@ -105,7 +113,7 @@ install: all
 
 # What the build and the tests need beyond a compiler; the lab installs what it needs itself.
 DEPS := gcc make pkg-config libxen-dev libcunit1-dev libjson-c-dev libseccomp-dev libc6-dev linux-libc-dev \
-	clang libclang-rt-14-dev strace
+	clang libclang-rt-14-dev strace qemu-system-xen
 .PHONY: deps
 deps:
 	@dpkg -s $(DEPS) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
@@ -118,10 +126,11 @@ test: deps
 	$(MAKE) -j2 fuzz-broker FUZZ_SECONDS=150
 	tests/lab/suite
 
-# What takes too long for every day: more machines, ten VMMs killed, domains of xl, snapshots and migration.
+# What takes too long for every day: more machines, ten VMMs killed, domains of xl, stub domains, snapshots
+# and migration.
 test-long: deps
 	$(MAKE) -j$$(nproc) all
-	LONG=1 tests/lab/suite machines xl gdb migration
+	LONG=1 tests/lab/suite machines xl stubdom gdb migration
 
 demo: deps
 	$(MAKE) all
@@ -182,6 +191,7 @@ help:
 	@echo 'make selftests  the Linux KVM selftests on real KVM and under kvmxen'
 	@echo 'make fuzz       random calls of the API, under sanitizers'
 	@echo 'make fuzz-broker   the broker, FUZZ_SECONDS for each fuzzer; fuzz-broker-keep keeps what is new'
+	@echo 'make stubdom    the image of a stub domain; make install takes it along when it is there'
 	@echo 'make docs       the pages of docs/ that are made from the code; check-docs compares'
 	@echo 'make bench      measures, and writes docs/performance.md'
 	@echo 'make install    DESTDIR, PREFIX, LIBDIR'

@@ -27,6 +27,7 @@ struct stubdoms {
 	struct registry *registry;
 	struct xs_handle *xs;
 	bool watched[DOMAINS];
+	bool refused[DOMAINS]; /* and it was said */
 };
 
 struct start {
@@ -142,8 +143,10 @@ static void take_offers(struct stubdoms *all, uint16_t stub)
 			continue;
 		target = target_of(all->xs, stub);
 		rc = target ? start_connection(all, stub, target, path) : -EPERM;
-		if (rc < 0)
+		if (rc < 0 && !all->refused[stub]) {
 			note("domain %u is not connected: %s", stub, strerror(-rc));
+			all->refused[stub] = true;
+		}
 		/* Taken, or refused: once. */
 		xs_rm(all->xs, XBT_NULL, path);
 	}
@@ -161,7 +164,7 @@ static void watch_domain(struct stubdoms *all, uint16_t domid, bool on)
 	else
 		xs_unwatch(all->xs, path, token);
 	if (!on)
-		all->watched[domid] = false;
+		all->watched[domid] = all->refused[domid] = false;
 }
 
 static void look_for_new(struct stubdoms *all)
