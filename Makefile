@@ -69,6 +69,7 @@ $(BUILD)/stubdom/init: $(BUILD)/obj/stubdom/init.o
 	@mkdir -p $(@D)
 	$(call quiet,LD,$@)$(CC) $(LDFLAGS) -o $@ $< -lxenstore
 # What tests/lab/scenarios/xl puts into one in place of kvmxen-dm.
+.SECONDARY: $(BUILD)/obj/tests/lab/scenarios/stub-hostile.o $(BUILD)/obj/tests/lab/scenarios/stub-exits.o
 .PHONY: stub-programs
 stub-programs: $(BUILD)/tests/scenarios/stub-hostile $(BUILD)/tests/scenarios/stub-exits
 $(BUILD)/tests/scenarios/stub-%: $(BUILD)/obj/tests/lab/scenarios/stub-%.o $(BUILD)/libkvmxen.a

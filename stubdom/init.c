@@ -83,6 +83,18 @@ static void open_console(void)
 	}
 }
 
+/* A VMM asks for as much memory as its guest has, and Xen's frames take its place: more than this
+ * domain has is no reason to refuse it. */
+static void allow_overcommit(void)
+{
+	int fd = open("/proc/sys/vm/overcommit_memory", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "1", 1) != 1)
+		say("overcommit", "");
+	if (fd >= 0)
+		close(fd);
+}
+
 /* In the order in which they need each other. */
 static void load_modules(void)
 {
@@ -209,6 +221,7 @@ int main(void)
 
 	mount_all();
 	open_console();
+	allow_overcommit();
 	load_modules();
 	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
 		say("read-only", "/");
