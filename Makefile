@@ -105,6 +105,7 @@ install: all
 	[ -e $(DESTDIR)$(SYSCONFDIR)/kvmxen/kvmxend.conf ] || \
 		install -m 644 tools/kvmxend/kvmxend.conf $(DESTDIR)$(SYSCONFDIR)/kvmxen/
 	install -m 644 docs/man/kvmxend.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 docs/man/*.7
 	[ ! -e $(BUILD)/stubdom/initramfs ] || \
 		install -D -m 644 -t $(DESTDIR)$(LIBDIR)/kvmxen/stubdom $(BUILD)/stubdom/vmlinuz $(BUILD)/stubdom/initramfs
 
