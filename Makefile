@@ -16,7 +16,7 @@ CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unused-parameter
 ALL_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fvisibility=hidden -fPIC -pthread \
 	-DKVMXEN_VERSION='"$(VERSION)"' -I. -Iinclude $(CFLAGS)
-XEN_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn -lxentoolcore -lxentoollog -lxenstore
+XEN_LIBS := -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn -lxenvchan -lxentoolcore -lxentoollog -lxenstore
 
 quiet = @printf '  %-7s %s\n' '$(1)' '$(2)';
 
@@ -61,6 +61,25 @@ DM_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tools/kvmxen-dm/*.c)) $(BU
 $(BUILD)/kvmxen-dm: $(DM_OBJS) $(BUILD)/libkvmxen.a
 	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS) -ljson-c
 
+# The stub domain's image: a kernel, which is Debian's, and an initramfs. Both are the lab's unless told
+# otherwise: STUBDOM_KERNEL=/boot/vmlinuz-VERSION STUBDOM_MODULES=/lib/modules/VERSION.
+STUBDOM_KERNEL  ?= $(shell tests/lab/lab kernel)
+STUBDOM_MODULES ?= $(shell tests/lab/lab modules)
+$(BUILD)/stubdom/init: $(BUILD)/obj/stubdom/init.o
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(LDFLAGS) -o $@ $< -lxenstore
+# What tests/lab/scenarios/xl puts into one in place of kvmxen-dm.
+.SECONDARY: $(BUILD)/obj/tests/lab/scenarios/stub-hostile.o $(BUILD)/obj/tests/lab/scenarios/stub-exits.o
+.PHONY: stub-programs
+stub-programs: $(BUILD)/tests/scenarios/stub-hostile $(BUILD)/tests/scenarios/stub-exits
+$(BUILD)/tests/scenarios/stub-%: $(BUILD)/obj/tests/lab/scenarios/stub-%.o $(BUILD)/libkvmxen.a
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(XEN_LIBS)
+.PHONY: stubdom
+stubdom: $(BUILD)/stubdom/initramfs
+$(BUILD)/stubdom/initramfs: stubdom/build $(BUILD)/stubdom/init $(BUILD)/kvmxen-dm $(BUILD)/libkvmxen.so $(BUILD)/libkvmxen-preload.so
+	$(call quiet,STUBDOM,$@)BUILD=$(BUILD) stubdom/build $(STUBDOM_KERNEL) $(STUBDOM_MODULES) $(@D)/init $(@D)
+
 $(BUILD)/kvmxen.pc: Makefile
 	@mkdir -p $(@D)
 	$(call quiet,GEN,$@)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
@@ -86,6 +105,9 @@ install: all
 	[ -e $(DESTDIR)$(SYSCONFDIR)/kvmxen/kvmxend.conf ] || \
 		install -m 644 tools/kvmxend/kvmxend.conf $(DESTDIR)$(SYSCONFDIR)/kvmxen/
 	install -m 644 docs/man/kvmxend.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 docs/man/*.7
+	[ ! -e $(BUILD)/stubdom/initramfs ] || \
+		install -D -m 644 -t $(DESTDIR)$(LIBDIR)/kvmxen/stubdom $(BUILD)/stubdom/vmlinuz $(BUILD)/stubdom/initramfs
 
 -include tests/unit/unit.mk tests/lab/xen/ops.mk tests/lab/programs/programs.mk tests/conformance/conformance.mk
 -include tests/bench/bench.mk
@@ -93,7 +115,7 @@ install: all
 
 # What the build and the tests need beyond a compiler; the lab installs what it needs itself.
 DEPS := gcc make pkg-config libxen-dev libcunit1-dev libjson-c-dev libseccomp-dev libc6-dev linux-libc-dev \
-	clang libclang-rt-14-dev strace
+	clang libclang-rt-14-dev strace qemu-system-xen
 .PHONY: deps
 deps:
 	@dpkg -s $(DEPS) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
@@ -106,10 +128,11 @@ test: deps
 	$(MAKE) -j2 fuzz-broker FUZZ_SECONDS=150
 	tests/lab/suite
 
-# What takes too long for every day: more machines, ten VMMs killed, domains of xl, snapshots and migration.
+# What takes too long for every day: more machines, ten VMMs killed, domains of xl, stub domains, snapshots
+# and migration.
 test-long: deps
 	$(MAKE) -j$$(nproc) all
-	LONG=1 tests/lab/suite machines xl gdb migration
+	LONG=1 tests/lab/suite machines xl stubdom gdb migration
 
 demo: deps
 	$(MAKE) all
@@ -170,6 +193,7 @@ help:
 	@echo 'make selftests  the Linux KVM selftests on real KVM and under kvmxen'
 	@echo 'make fuzz       random calls of the API, under sanitizers'
 	@echo 'make fuzz-broker   the broker, FUZZ_SECONDS for each fuzzer; fuzz-broker-keep keeps what is new'
+	@echo 'make stubdom    the image of a stub domain; make install takes it along when it is there'
 	@echo 'make docs       the pages of docs/ that are made from the code; check-docs compares'
 	@echo 'make bench      measures, and writes docs/performance.md'
 	@echo 'make install    DESTDIR, PREFIX, LIBDIR'

@@ -176,14 +176,14 @@ static void monitor_ready(struct watch *watch, uint32_t events)
 	serve(monitor);
 }
 
-static int open_port(struct monitor *monitor, uint32_t remote)
+static int open_port(struct monitor *monitor, uint16_t owner, uint32_t remote)
 {
 	const struct device_ops *ops = monitor->vm->xen.dev->ops;
 	int rc = ops->evtchn_open(monitor->vm->xen.dev, monitor->vm->domid, &monitor->evtchn);
 
 	if (rc < 0)
 		return rc;
-	monitor->port = ops->evtchn_bind(monitor->evtchn, monitor->vm->domid, remote);
+	monitor->port = ops->evtchn_bind(monitor->evtchn, owner, remote);
 	if (monitor->port < 0) {
 		ops->evtchn_close(monitor->evtchn);
 		return monitor->port;
@@ -214,18 +214,19 @@ int monitor_start(struct vm *vm)
 	struct monitor *monitor = calloc(1, sizeof *monitor);
 	vm_event_sring_t *shared;
 	uint32_t remote;
+	uint16_t owner;
 	int rc;
 
 	if (!monitor)
 		return -ENOMEM;
 	monitor->vm = vm;
 	rc = vm->xen.ctl->ops->monitor_open(vm->xen.ctl, vm->domid, MEMORY_MONITOR_GFN,
-					    &monitor->page, &remote);
+					    &monitor->page, &owner, &remote);
 	if (rc < 0)
 		goto no_ring;
 	shared = monitor->page;
 	BACK_RING_ATTACH(&monitor->ring, shared, shared->rsp_prod, RING_PAGE);
-	rc = open_port(monitor, remote);
+	rc = open_port(monitor, owner, remote);
 	if (rc < 0)
 		goto no_port;
 	rc = worker_create(&monitor->worker);

@@ -12,6 +12,10 @@
  *
  * The broker destroys the domains of a process that has ended; no janitor is needed.
  *
+ * In a stub domain the connection goes over libxenvchan, and the descriptors are its own: Linux
+ * ties them to the domain's target (privcmd), or Xen does (evtchn). Its domain is its target, which
+ * it adopts; it makes none.
+ *
  * Threads: any; calls of one process wait for each other. A child of fork has a connection of its
  * own, and none of its parent's domains.
  */
@@ -19,6 +23,9 @@
 #define KVMXEN_XEN_BROKER_H
 
 #include "libkvmxen/xen/xen.h"
+
+/* In place of a socket: a stub domain's way. */
+#define BROKER_VCHAN "vchan"
 
 /* Connects; socket NULL: WIRE_SOCKET. 0 or -errno: -ENOENT and -ECONNREFUSED when no broker is
  * there, -EACCES when it is not for this user, -EDQUOT when the user has too many connections,

@@ -15,6 +15,7 @@
 
 /* How long a broker may be away (an upgrade) before its clients give it up. */
 #define AWAY_MS  10000
+#define DOM0     0
 #define RETRY_MS 20
 
 static int connect_to(const char *path)
@@ -50,33 +51,40 @@ static int move_up(int stream)
 	return moved < 0 ? -errno : moved;
 }
 
+void broker_disconnect(struct broker *broker)
+{
+	if (broker->link)
+		broker->link->ops->close(broker->link);
+	broker->link = NULL;
+}
+
 /* lock held. One message there, one back. -EPIPE: the connection is gone, -ESHUTDOWN: it was gone
  * before, and the broker has not got the request as a whole. */
 static int exchange(struct broker *broker, struct wire_message *request, const void *data,
 		    void *room, size_t *size, int *fd)
 {
+	struct wire_link *link = broker->link;
 	struct wire_message reply;
 	size_t most = wire_reply_max(request->op);
 	int got = -1, sent, rc;
 
 	request->sequence = ++broker->sequence;
 	request->result = 0;
-	sent = rc = wire_send(broker->stream, request, data, -1);
+	sent = rc = link->ops->send(link, request, data, -1);
 	/* Who is turned away hears why before he is heard. */
 	if (rc == 0 || rc == -EPIPE)
-		rc = wire_receive(broker->stream, -1, &reply, &got);
+		rc = link->ops->receive(link, -1, &reply, &got);
 	if (rc == 0)
 		rc = wire_check_reply(&reply, request,
 				      size && *size < most ? *size
 				      : size               ? most
 							   : 0);
 	if (rc == 0 && reply.length)
-		rc = wire_receive_data(broker->stream, -1, room, reply.length);
+		rc = link->ops->receive_data(link, -1, room, reply.length);
 	if (rc < 0) {
 		if (got >= 0)
 			close(got);
-		close(broker->stream);
-		broker->stream = -1;
+		broker_disconnect(broker);
 		return sent < 0 ? -ESHUTDOWN : rc == -EPROTO ? -EPIPE : rc;
 	}
 	if (size)
@@ -92,23 +100,39 @@ static int exchange(struct broker *broker, struct wire_message *request, const v
 	return reply.result;
 }
 
+/* Where the broker looks for offers of a domain: a path of the domain's own. */
+static int offer_to(struct broker *broker)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, WIRE_VCHAN_OFFERS "/%d-%u", (int)getpid(), ++broker->links);
+	return wire_link_offer(DOM0, path, AWAY_MS, &broker->link);
+}
+
+static int make_link(struct broker *broker)
+{
+	int stream;
+
+	if (broker->stub)
+		return offer_to(broker);
+	stream = move_up(connect_to(broker->socket));
+	return stream < 0 ? stream : wire_link_socket(stream, &broker->link);
+}
+
 /* lock held. */
 static int greet(struct broker *broker)
 {
 	struct wire_message hello = {.op = WIRE_hello, .arg = {WIRE_VERSION}};
 	size_t size = WIRE_VERSION_MAX;
-	int rc;
+	int rc = make_link(broker);
 
-	broker->stream = move_up(connect_to(broker->socket));
-	if (broker->stream < 0)
-		return broker->stream;
+	if (rc < 0)
+		return rc;
 	broker->process = getpid();
 	broker->sequence = 0;
 	rc = exchange(broker, &hello, NULL, broker->version, &size, NULL);
 	if (rc < 0) {
-		if (broker->stream >= 0)
-			close(broker->stream);
-		broker->stream = -1;
+		broker_disconnect(broker);
 		return rc == -EPIPE || rc == -ESHUTDOWN ? -EACCES : rc;
 	}
 	broker->version[size] = '\0';
@@ -130,14 +154,14 @@ static int be_connected(struct broker *broker)
 
 	if (broker->process != getpid()) {
 		/* The parent's connection and domains. */
-		if (broker->stream >= 0)
-			close(broker->stream);
-		broker->stream = -1;
+		if (broker->link)
+			broker->link->ops->forget(broker->link);
+		broker->link = NULL;
 		for (unsigned i = 0; i < BROKER_DOMAINS; i++)
 			atomic_store(&broker->domains[i], 0);
 		return greet(broker);
 	}
-	if (broker->stream >= 0)
+	if (broker->link)
 		return 0;
 	for (waited = 0;; waited += RETRY_MS) {
 		rc = greet(broker);
@@ -229,6 +253,8 @@ int broker_device_fd(const struct privcmd_device *dev, uint16_t domid)
 	const struct broker *broker = (const struct broker *)dev;
 	unsigned long entry;
 
+	if (broker->stub)
+		return broker->privcmd;
 	for (unsigned i = 0; i < BROKER_DOMAINS; i++) {
 		entry = atomic_load_explicit(&broker->domains[i], memory_order_acquire);
 		if (entry && entry >> 32 == domid)
@@ -245,6 +271,13 @@ int broker_open(const char *socket, struct xen *xen)
 	if (!broker)
 		return -ENOMEM;
 	snprintf(broker->socket, sizeof broker->socket, "%s", socket ? socket : WIRE_SOCKET);
+	broker->stub = !strcmp(broker->socket, BROKER_VCHAN);
+	broker->privcmd = -ENOENT;
+	if (broker->stub) {
+		broker->privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
+		if (broker->privcmd < 0)
+			broker->privcmd = -errno;
+	}
 	pthread_mutex_init(&broker->lock, NULL);
 	broker->dev.base.ops = &broker_device_ops;
 	broker->dev.fd = broker_device_fd;
@@ -253,6 +286,8 @@ int broker_open(const char *socket, struct xen *xen)
 	broker->maps = &broker->dev.base;
 	rc = greet(broker);
 	if (rc < 0) {
+		if (broker->privcmd >= 0)
+			close(broker->privcmd);
 		pthread_mutex_destroy(&broker->lock);
 		free(broker);
 		return rc;

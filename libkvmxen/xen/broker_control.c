@@ -3,6 +3,7 @@
  * the middle of it; for the rest it is said here what happens instead.
  */
 #include "libkvmxen/xen/broker_private.h"
+#include "libkvmxen/xen/toolstack.h"
 
 #include <errno.h>
 #include <string.h>
@@ -76,21 +77,36 @@ static int domain_find(struct control *ctl, const uint8_t handle[16], uint16_t *
 	return -EPERM;
 }
 
-/* Whose device model a process is, a toolstack says that runs as root: such a one needs no broker.
- */
+/* Whose device model a stub domain is, its toolstack says. Another process without privilege is
+ * none. */
 static int domain_adopt(struct control *ctl, uint16_t domid, struct domain_config *found)
 {
-	return -EPERM;
+	struct broker *broker = broker_of_control(ctl);
+	struct wire_message request = OP(domain_adopt, domid);
+	size_t size = sizeof found->handle;
+	int rc;
+
+	if (!broker->stub)
+		return -EPERM;
+	/* Not repeated: what has been adopted cannot be again. */
+	rc = broker_call(broker, &request, NULL, found->handle, &size, NULL);
+	if (rc < 0)
+		return rc;
+	if (size != sizeof found->handle)
+		return -EPROTO;
+	found->vcpus = request.arg[0];
+	found->emulation = request.arg[1];
+	return 0;
 }
 
 static int domain_ready(struct control *ctl, uint16_t domid)
 {
-	return -EPERM;
+	return broker_of_control(ctl)->stub ? toolstack_ready(domid) : -EPERM;
 }
 
 static int domain_shutdown(struct control *ctl, uint16_t domid, unsigned reason)
 {
-	return -EPERM;
+	return call(ctl, OP(domain_shutdown, domid, reason));
 }
 
 static int domain_set_name(struct control *ctl, uint16_t domid, const uint8_t handle[16],
@@ -194,7 +210,7 @@ static int cpuid_set(struct control *ctl, uint16_t domid, const struct control_c
 /* The ring's frame has to be mapped here before Xen takes it out of the guest's reach: so it is
  * populated and mapped first, and the broker finds it there. */
 static int monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
-			uint32_t *port)
+			uint16_t *owner, uint32_t *port)
 {
 	struct broker *broker = broker_of_control(ctl);
 	struct device *dev = &broker->dev.base, *maps = broker->maps;
@@ -209,6 +225,7 @@ static int monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void 
 	rc = broker_call(broker, &request, NULL, NULL, NULL, NULL);
 	if (rc >= 0) {
 		*port = request.arg[0];
+		*owner = request.arg[1];
 		return 0;
 	}
 	maps->ops->mem_unmap(maps, *ring, 1);
@@ -227,7 +244,8 @@ static int monitor_close(struct control *ctl, uint16_t domid, void *ring)
 	struct device *maps = broker_of_control(ctl)->maps;
 	int rc = call(ctl, OP(monitor_close, domid));
 
-	maps->ops->mem_unmap(maps, ring, 1);
+	if (ring)
+		maps->ops->mem_unmap(maps, ring, 1);
 	return rc;
 }
 
@@ -315,9 +333,7 @@ static void control_close(struct control *ctl)
 	struct broker *broker = broker_of_control(ctl);
 
 	pthread_mutex_lock(&broker->lock);
-	if (broker->stream >= 0)
-		close(broker->stream);
-	broker->stream = -1;
+	broker_disconnect(broker);
 	pthread_mutex_unlock(&broker->lock);
 }
 

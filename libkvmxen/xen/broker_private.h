@@ -10,7 +10,7 @@
 #include "libkvmxen/xen/privcmd.h"
 
 #include "libkvmxen/xen/broker.h"
-#include "libkvmxen/xen/wire.h"
+#include "libkvmxen/xen/wire_link.h"
 
 #define BROKER_DOMAINS 64 /* of one process */
 
@@ -19,10 +19,13 @@ struct broker {
 	struct control ctl;
 	struct device *maps; /* dev, or another one in tests */
 	char socket[108];
+	bool stub;   /* this is a stub domain, and the broker in dom0 */
+	int privcmd; /* then: for its target, or -errno */
 	char version[WIRE_VERSION_MAX + 1];
 	pthread_mutex_t lock; /* over the connection, and changes of domains */
-	int stream;
-	pid_t process; /* whose connection it is */
+	struct wire_link *link;
+	pid_t process;  /* whose connection it is */
+	unsigned links; /* made so far: each has a name */
 	uint32_t sequence;
 	/* (domid << 32 | descriptor of privcmd) of each domain; 0: none. Read without the lock. */
 	atomic_ulong domains[BROKER_DOMAINS];
@@ -40,6 +43,9 @@ int broker_call(struct broker *broker, struct wire_message *request, const void 
 /* The same for what may be done twice: never -ECONNABORTED. */
 int broker_call_again(struct broker *broker, struct wire_message *request, const void *data,
 		      void *room, size_t *size, int *fd);
+
+/* lock held. The next call connects anew. */
+void broker_disconnect(struct broker *broker);
 
 /* Remembers privcmd's descriptor for a domain (taken over, also on failure), and closes it. */
 int broker_domain_add(struct broker *broker, uint16_t domid, int fd);

@@ -42,7 +42,9 @@ struct domain_info {
 	bool shutdown;
 	uint8_t shutdown_reason; /* SHUTDOWN_* of xen/sched.h, when shutdown */
 	bool paused;
-	uint64_t pages; /* 4 KiB pages held by the domain */
+	uint64_t pages;     /* 4 KiB pages held by the domain */
+	uint64_t max_pages; /* that it may hold: domain_set_maxmem */
+	uint32_t vcpus;     /* that it was created with */
 };
 
 /* XEN_DOMCTL_getvcpuinfo. */
@@ -112,10 +114,11 @@ struct control_ops {
 	/* Every CPUID of the guest becomes an event (XEN_DOMCTL_MONITOR_EVENT_CPUID) on a
 	 * vm_event ring, whose frame is populated at gfn, unless one is there, and taken from the
 	 * guest again. *ring is a page shared with Xen, whose vm_event_sring_t is initialised;
-	 * *port is the domain's event channel. Closing lets waiting vcpus go on; ring NULL when it
-	 * is not mapped here. */
+	 * *port is an event channel of *owner to bind to: the domain itself or, in a stub domain,
+	 * dom0, where the broker passes events on. Closing lets waiting vcpus go on; ring NULL when
+	 * it is not mapped here. */
 	int (*monitor_open)(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
-			    uint32_t *port);
+			    uint16_t *owner, uint32_t *port);
 	/* Every INT3 and #DB of the guest becomes an event on that ring as well, or no more. */
 	int (*monitor_debug)(struct control *ctl, uint16_t domid, bool on);
 	int (*monitor_close)(struct control *ctl, uint16_t domid, void *ring);

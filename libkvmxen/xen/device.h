@@ -118,6 +118,8 @@ struct device_ops {
 	/* Binds to domid's unbound port; returns the local port, which becomes pending once a
 	 * moment later, for what may have come before: an event is a hint, look what is there. */
 	int (*evtchn_bind)(struct event_channels *evtchn, uint16_t domid, uint32_t remote);
+	/* A port of ours that domid may bind to; returns it, as bind does. */
+	int (*evtchn_offer)(struct event_channels *evtchn, uint16_t domid);
 	int (*evtchn_unbind)(struct event_channels *evtchn, uint32_t local);
 	int (*evtchn_notify)(struct event_channels *evtchn, uint32_t local);
 	/* Takes one pending port (masking it), or -EAGAIN: never blocks. */

@@ -1,15 +1,13 @@
 /* A domain that a toolstack has built becomes the library's: emptied of what it was built with. */
 #include "libkvmxen/xen/direct_private.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #include <xen/hvm/params.h>
-#include <xenstore.h>
 
 #include "libkvmxen/message.h"
 #include "libkvmxen/xen/direct_version.h"
+#include "libkvmxen/xen/toolstack.h"
 
 #define FRAMES_AT_ONCE 1024
 
@@ -114,43 +112,14 @@ int direct_domain_adopt(struct control *ctl, uint16_t domid, struct domain_confi
 	return rc;
 }
 
-/* What libxl waits for, and takes away before it ends the device model. It is kept for the
- * toolstack's domain, which is dom0. */
-static struct xs_handle *open_state(uint16_t domid, char *path, size_t size)
-{
-	snprintf(path, size, "/local/domain/0/device-model/%u/state", domid);
-	errno = 0;
-	return xs_open(0);
-}
-
 int direct_domain_ready(struct control *ctl, uint16_t domid)
 {
-	static const char value[] = "running";
-	char path[64];
-	struct xs_handle *xs = open_state(domid, path, sizeof path);
-	int rc = 0;
-
-	if (!xs)
-		return direct_result(-1);
-	if (!xs_write(xs, XBT_NULL, path, value, sizeof value - 1))
-		rc = direct_result(-1);
-	xs_close(xs);
-	return rc;
+	return toolstack_ready(domid);
 }
 
 int direct_domain_shutdown(struct control *ctl, uint16_t domid, unsigned reason)
 {
-	char path[64];
-	struct xs_handle *xs = open_state(domid, path, sizeof path);
-	bool ending = false;
-	void *state;
-
-	if (xs) {
-		errno = 0;
-		state = xs_read(xs, XBT_NULL, path, NULL);
-		ending = !state && errno == ENOENT;
-		free(state);
-		xs_close(xs);
-	}
-	return ending ? 0 : direct_result(xc_domain_shutdown(direct_xc(ctl), domid, reason));
+	if (toolstack_ending(domid))
+		return 0;
+	return direct_result(xc_domain_shutdown(direct_xc(ctl), domid, reason));
 }

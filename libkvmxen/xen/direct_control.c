@@ -129,6 +129,8 @@ static int domain_info(struct control *ctl, uint16_t domid, struct domain_info *
 		.shutdown_reason = raw.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask,
 		.paused = raw.flags & XEN_DOMINF_paused,
 		.pages = raw.tot_pages,
+		.max_pages = raw.max_pages,
+		.vcpus = raw.max_vcpu_id + 1,
 	};
 	return 0;
 }

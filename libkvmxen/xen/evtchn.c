@@ -67,6 +67,11 @@ int evtchn_bind(struct event_channels *evtchn, uint16_t domid, uint32_t remote)
 	return direct_result(xenevtchn_bind_interdomain(evtchn->handle, domid, remote));
 }
 
+int evtchn_offer(struct event_channels *evtchn, uint16_t domid)
+{
+	return direct_result(xenevtchn_bind_unbound_port(evtchn->handle, domid));
+}
+
 int evtchn_unbind(struct event_channels *evtchn, uint32_t local)
 {
 	return direct_result(xenevtchn_unbind(evtchn->handle, local));

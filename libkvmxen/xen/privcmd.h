@@ -69,9 +69,9 @@ int privcmd_event_inject(struct device *dev, uint16_t domid, uint32_t vcpu, uint
 	.isa_irq_set = privcmd_isa_irq_set, .pci_intx_set = privcmd_pci_intx_set,                  \
 	.pci_link_route = privcmd_pci_link_route, .msi_inject = privcmd_msi_inject,                \
 	.event_inject = privcmd_event_inject, .evtchn_close = evtchn_close,                        \
-	.evtchn_fd = evtchn_fd, .evtchn_bind = evtchn_bind, .evtchn_unbind = evtchn_unbind,        \
-	.evtchn_notify = evtchn_notify, .evtchn_take = evtchn_take,                                \
-	.evtchn_unmask = evtchn_unmask, .evtchn_wait = evtchn_wait
+	.evtchn_fd = evtchn_fd, .evtchn_bind = evtchn_bind, .evtchn_offer = evtchn_offer,          \
+	.evtchn_unbind = evtchn_unbind, .evtchn_notify = evtchn_notify,                            \
+	.evtchn_take = evtchn_take, .evtchn_unmask = evtchn_unmask, .evtchn_wait = evtchn_wait
 
 /* --- event channels: evtchn.c --- */
 
@@ -81,6 +81,7 @@ int evtchn_open(int fd, struct event_channels **out);
 void evtchn_close(struct event_channels *evtchn);
 int evtchn_fd(struct event_channels *evtchn);
 int evtchn_bind(struct event_channels *evtchn, uint16_t domid, uint32_t remote);
+int evtchn_offer(struct event_channels *evtchn, uint16_t domid);
 int evtchn_unbind(struct event_channels *evtchn, uint32_t local);
 int evtchn_notify(struct event_channels *evtchn, uint32_t local);
 int evtchn_take(struct event_channels *evtchn);

@@ -69,7 +69,8 @@ enum wire_scope { WIRE_HOST, WIRE_DOMAIN };
 	/* arg 0: room for so many leaves. */                                                      \
 	X(cpuid_host, WIRE_HOST, 1, 1, 0, 0, WIRE_CPUID_MAX * sizeof(struct control_cpuid), 0)     \
 	X(cpuid_set, WIRE_DOMAIN, 0, sizeof(struct control_cpuid), 0, WIRE_CPUID_MAX, 0, 0)        \
-	/* arg 0: the gfn of a populated frame, which the client has mapped. Reply: arg 0 port. */ \
+	/* arg 0: the gfn of a populated frame, which the client has mapped. Reply: arg 0 the      \
+	 * port, arg 1 whose it is. */                                                             \
 	X(monitor_open, WIRE_DOMAIN, 1, 1, 0, 0, 0, 0)                                             \
 	X(monitor_close, WIRE_DOMAIN, 0, 1, 0, 0, 0, 0)                                            \
 	/* arg 0: on. */                                                                           \
@@ -95,7 +96,11 @@ enum wire_scope { WIRE_HOST, WIRE_DOMAIN };
 	/* Reply: arg 0 the value. */                                                              \
 	X(hvm_param_get, WIRE_DOMAIN, 1, 1, 0, 0, 0, 0)                                            \
 	/* Reply: a descriptor of evtchn for the domain alone. */                                  \
-	X(evtchn_open, WIRE_DOMAIN, 0, 1, 0, 0, 0, 1)
+	X(evtchn_open, WIRE_DOMAIN, 0, 1, 0, 0, 0, 1)                                              \
+	/* A stub domain's target. Reply: vcpus, emulation; the handle. */                         \
+	X(domain_adopt, WIRE_DOMAIN, 0, 1, 0, 0, 16, 0)                                            \
+	/* reason. */                                                                              \
+	X(domain_shutdown, WIRE_DOMAIN, 1, 1, 0, 0, 0, 0)
 
 enum wire_op {
 	WIRE_NONE,
@@ -112,6 +117,9 @@ enum wire_op {
 	  sizeof(struct vcpu_info_bits) + sizeof(struct control_cpuid)))
 
 #define WIRE_SOCKET "/run/kvmxen/kvmxend.sock"
+
+/* Below a domain's own folder of xenstore: where a stub domain offers libxenvchan connections. */
+#define WIRE_VCHAN_OFFERS "data/kvmxen"
 
 /* Of an operation: its name, the most data that a reply may have, and its descriptors. */
 const char *wire_name(uint16_t op);

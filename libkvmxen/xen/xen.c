@@ -104,8 +104,9 @@ static int say_why_not_broker(const char *socket, int rc)
 	switch (rc) {
 	case -ENOENT:
 	case -ECONNREFUSED:
-		message_error("this process is not root, and there is no broker (kvmxend) at %s",
-			      socket);
+	case -ETIMEDOUT:
+		message_error("%sthere is no broker (kvmxend) at %s",
+			      geteuid() == 0 ? "" : "this process is not root, and ", socket);
 		return -ENOENT;
 	case -EACCES:
 		message_error("the broker at %s is not for this user: is it in group kvmxen?",
@@ -152,6 +153,13 @@ int xen_open(struct xen *xen)
 		*xen = overridden ? override : opened_pair;
 	pthread_mutex_unlock(&lock);
 	return rc;
+}
+
+void xen_forget(void)
+{
+	pthread_mutex_lock(&lock);
+	opened = false;
+	pthread_mutex_unlock(&lock);
 }
 
 void xen_override(const struct xen *xen)

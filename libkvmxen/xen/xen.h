@@ -23,6 +23,9 @@ struct xen {
  * library was built for. Opened once; after a failure the next call tries again. */
 int xen_open(struct xen *xen);
 
+/* A child of fork, whose parent has opened a pair: what the parent has is not the child's. */
+void xen_forget(void);
+
 /* The next xen_open calls return this pair; NULL: the direct one again. For tests. */
 void xen_override(const struct xen *xen);
 

@@ -117,6 +117,8 @@ static int info(const struct domain *d, struct domain_info *info)
 		.shutdown_reason = d->shut_down ? d->shutdown_reason : 0,
 		.paused = d->pauses > 0,
 		.pages = d->pages,
+		.max_pages = d->max_pages,
+		.vcpus = d->nr_vcpus,
 	};
 	return 0;
 }
@@ -172,8 +174,9 @@ static int op_cpuid_set(struct control *ctl, uint16_t domid, const struct contro
 }
 
 static int op_monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
-			   uint32_t *port)
+			   uint16_t *owner, uint32_t *port)
 {
+	*owner = domid;
 	CALL_DOMAIN(monitor_open, xen_monitor_open(d, gfn, ring, port));
 }
 

@@ -144,9 +144,21 @@ static int op_evtchn_fd(struct event_channels *evtchn)
 	CALL(evtchn_fd, xen_evtchn_fd(evtchn));
 }
 
+static int bind_offer(struct event_channels *evtchn, uint32_t remote)
+{
+	CALL(evtchn_bind, xen_evtchn_bind_offer(evtchn, remote));
+}
+
 static int op_evtchn_bind(struct event_channels *evtchn, uint16_t domid, uint32_t remote)
 {
+	if (domid == 0)
+		return bind_offer(evtchn, remote);
 	CALL_DOMAIN(evtchn_bind, xen_evtchn_bind(evtchn, d, remote));
+}
+
+static int op_evtchn_offer(struct event_channels *evtchn, uint16_t domid)
+{
+	CALL(evtchn_offer, xen_evtchn_offer(evtchn));
 }
 
 static int op_evtchn_unbind(struct event_channels *evtchn, uint32_t local)
@@ -203,6 +215,7 @@ const struct device_ops fake_device_ops = {
 	.evtchn_close = op_evtchn_close,
 	.evtchn_fd = op_evtchn_fd,
 	.evtchn_bind = op_evtchn_bind,
+	.evtchn_offer = op_evtchn_offer,
 	.evtchn_unbind = op_evtchn_unbind,
 	.evtchn_notify = op_evtchn_notify,
 	.evtchn_take = op_evtchn_take,

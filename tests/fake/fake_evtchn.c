@@ -13,7 +13,9 @@ struct local_port {
 	struct local_port *next, *queued_next;
 	struct event_channels *owner;
 	uint32_t number;
-	struct port *remote; /* NULL: the other side has closed */
+	struct port *remote;     /* NULL: the other side has closed */
+	struct local_port *loop; /* the other side, when that is a domain with a driver too */
+	bool offered;
 	bool pending, masked, queued;
 };
 
@@ -147,6 +149,8 @@ static void close_local(struct local_port **at)
 	struct local_port *local = *at;
 
 	dequeue(local);
+	if (local->loop)
+		local->loop->loop = NULL;
 	if (local->remote)
 		local->remote->peer = NULL; /* unbound again: a successor may bind */
 	*at = local->next;
@@ -171,6 +175,51 @@ int xen_evtchn_fd(struct event_channels *evtchn)
 	return handle_at(evtchn) ? evtchn->fd : -EBADF;
 }
 
+static struct local_port *new_local(struct event_channels *evtchn)
+{
+	struct local_port *local = calloc(1, sizeof *local);
+
+	if (!local)
+		return NULL;
+	local->number = next_number++;
+	local->owner = evtchn;
+	local->next = evtchn->ports;
+	evtchn->ports = local;
+	return local;
+}
+
+int xen_evtchn_offer(struct event_channels *evtchn)
+{
+	struct local_port *local = handle_at(evtchn) ? new_local(evtchn) : NULL;
+
+	if (!local)
+		return -ENOMEM;
+	local->offered = true;
+	return local->number;
+}
+
+int xen_evtchn_bind_offer(struct event_channels *evtchn, uint32_t number)
+{
+	struct local_port *local, *other = NULL, **at;
+
+	if (!handle_at(evtchn))
+		return -EBADF;
+	for (struct event_channels *each = handles; each && !other; each = each->next) {
+		at = local_at(each, number);
+		other = at ? *at : NULL;
+	}
+	if (!other || !other->offered || other->loop)
+		return -EINVAL;
+	local = new_local(evtchn);
+	if (!local)
+		return -ENOMEM;
+	local->loop = other;
+	other->loop = local;
+	local->pending = true;
+	deliver(local);
+	return local->number;
+}
+
 int xen_evtchn_bind(struct event_channels *evtchn, struct domain *d, uint32_t remote)
 {
 	struct local_port *local;
@@ -186,14 +235,10 @@ int xen_evtchn_bind(struct event_channels *evtchn, struct domain *d, uint32_t re
 	port = remote < MAX_PORTS ? d->ports[remote] : NULL;
 	if (!port || port->peer)
 		return -EINVAL;
-	local = calloc(1, sizeof *local);
+	local = new_local(evtchn);
 	if (!local)
 		return -ENOMEM;
-	local->number = next_number++;
-	local->owner = evtchn;
 	local->remote = port;
-	local->next = evtchn->ports;
-	evtchn->ports = local;
 	port->peer = local;
 	/* Xen: something may have been sent before the bind, so it always signals once. */
 	local->pending = true;
@@ -221,6 +266,11 @@ int xen_evtchn_notify(struct event_channels *evtchn, uint32_t number)
 	if (!at) {
 		violation("notify of port %u, which is not bound here", number);
 		return -ENOTCONN;
+	}
+	if ((*at)->loop) {
+		(*at)->loop->pending = true;
+		deliver((*at)->loop);
+		return 0;
 	}
 	port = (*at)->remote;
 	if (!port)

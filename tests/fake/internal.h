@@ -83,6 +83,7 @@ void violations_forget(void);
 	X(evtchn_close, false)                                                                     \
 	X(evtchn_fd, false)                                                                        \
 	X(evtchn_bind, true)                                                                       \
+	X(evtchn_offer, true)                                                                      \
 	X(evtchn_unbind, false)                                                                    \
 	X(evtchn_notify, true)                                                                     \
 	X(evtchn_take, true)                                                                       \
@@ -250,6 +251,9 @@ int xen_evtchn_open(uint16_t domid, struct event_channels **out);
 void xen_evtchn_close(struct event_channels *evtchn);
 int xen_evtchn_fd(struct event_channels *evtchn);
 int xen_evtchn_bind(struct event_channels *evtchn, struct domain *d, uint32_t remote);
+/* A channel between two sets of this process, which stand for two domains. */
+int xen_evtchn_offer(struct event_channels *evtchn);
+int xen_evtchn_bind_offer(struct event_channels *evtchn, uint32_t number);
 int xen_evtchn_unbind(struct event_channels *evtchn, uint32_t number);
 int xen_evtchn_notify(struct event_channels *evtchn, uint32_t number);
 int xen_evtchn_take(struct event_channels *evtchn);

@@ -8,8 +8,8 @@ FUZZERS := broker image
 FUZZ_CC ?= clang
 FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -Iinclude -g -O1 -pthread \
 	-fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_SRCS := libkvmxen/xen/wire.c libkvmxen/xen/wire_stream.c \
-	$(filter-out %/main.c %/sandbox.c,$(wildcard tools/kvmxend/*.c))
+FUZZ_SRCS := libkvmxen/xen/wire.c libkvmxen/xen/wire_stream.c libkvmxen/xen/wire_socket.c \
+	$(filter-out %/main.c %/sandbox.c %/stubdom.c,$(wildcard tools/kvmxend/*.c))
 
 $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(FUZZ_SRCS) $(wildcard tools/kvmxend/*.h) libkvmxen/xen/wire.h
 	@mkdir -p $(@D)

@@ -9,7 +9,7 @@
 comma    := ,
 BUILD    ?= build
 CC       ?= gcc
-XEN_LIBS ?= -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn -lxentoolcore \
+XEN_LIBS ?= -lxenctrl -lxenguest -lxenforeignmemory -lxenevtchn -lxenvchan -lxentoolcore \
 	-lxentoollog -lxenstore
 quiet    ?= @printf '  %-7s %s\n' '$(1)' '$(2)';
 RUN      ?=

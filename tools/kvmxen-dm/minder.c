@@ -200,12 +200,16 @@ static void mind(struct minder *minder)
 static int run(uint16_t domid)
 {
 	struct minder minder = {.domid = domid, .line = malloc(LINE_SIZE)};
-	int rc = minder.line ? direct_control_open(&minder.ctl) : -ENOMEM;
+	struct xen xen;
+	int rc;
 
-	if (rc == 0)
-		rc = direct_device_open(&minder.dev);
-	if (rc == 0)
+	xen_forget();
+	rc = minder.line ? xen_open(&xen) : -ENOMEM;
+	if (rc == 0) {
+		minder.ctl = xen.ctl;
+		minder.dev = xen.dev;
 		rc = listen_to_libxl(&minder);
+	}
 	if (rc < 0) {
 		fprintf(stderr, "kvmxen-dm: xl is not heard and told nothing: %s\n", strerror(-rc));
 		return 1;

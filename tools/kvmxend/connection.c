@@ -5,12 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "libkvmxen/xen/wire_link.h"
 #include "tools/kvmxend/kvmxend.h"
 
 struct connection {
 	struct registry *registry;
 	struct process *process;
-	int stream;
+	struct wire_link *link;
 	uint32_t sequence;
 };
 
@@ -24,7 +25,8 @@ static int answer(struct connection *connection, struct request *request, int re
 		memset(reply->arg, 0, sizeof reply->arg);
 	else
 		reply->length = request->reply_length;
-	return wire_send(connection->stream, reply, request->reply, result < 0 ? -1 : request->fd);
+	return connection->link->ops->send(connection->link, reply, request->reply,
+					   result < 0 ? -1 : request->fd);
 }
 
 static int perform(struct connection *connection, struct request *request)
@@ -52,10 +54,11 @@ static int take_request(struct connection *connection)
 		.fd = -1,
 	};
 	struct wire_message *message = &request.message;
+	struct wire_link *link = connection->link;
 	void *data = NULL;
 	int stop = connection->process->pidfd, rc;
 
-	rc = wire_receive(connection->stream, stop, message, NULL);
+	rc = link->ops->receive(link, stop, message, NULL);
 	if (rc == 0)
 		rc = wire_check_request(message, ++connection->sequence);
 	/* Greeted once, and first. */
@@ -67,7 +70,7 @@ static int take_request(struct connection *connection)
 		data = malloc(message->length);
 		if (!data)
 			return -ENOMEM;
-		rc = wire_receive_data(connection->stream, stop, data, message->length);
+		rc = link->ops->receive_data(link, stop, data, message->length);
 		if (rc < 0)
 			goto out;
 		request.data = data;
@@ -89,9 +92,33 @@ static void turn_away(int stream, int why)
 	wire_send(stream, &reply, NULL, -1);
 }
 
+static void say_why(const struct process *process, uint32_t sequence, int rc)
+{
+	if (process->stub)
+		note("stub domain %u is no longer listened to after message %u: %s", process->stub,
+		     sequence, strerror(-rc));
+	else
+		note("process %d of user %u is no longer listened to after message %u: %s",
+		     process->pid, process->uid, sequence, strerror(-rc));
+}
+
+void connection_serve(struct registry *registry, struct process *process, struct wire_link *link)
+{
+	struct connection connection = {registry, process, link, 0};
+	int rc;
+
+	while ((rc = take_request(&connection)) == 0)
+		;
+	if (rc != -EPIPE && rc != -ECANCELED)
+		say_why(process, connection.sequence, rc);
+	link->ops->close(link);
+	process_leave(registry, process);
+}
+
 void connection_run(struct registry *registry, int stream)
 {
-	struct connection connection = {.registry = registry, .stream = stream};
+	struct process *process;
+	struct wire_link *link;
 	struct ucred peer;
 	socklen_t size = sizeof peer;
 	int rc;
@@ -100,7 +127,7 @@ void connection_run(struct registry *registry, int stream)
 		close(stream);
 		return;
 	}
-	rc = process_enter(registry, peer.pid, peer.uid, &connection.process);
+	rc = process_enter(registry, peer.pid, peer.uid, &process);
 	if (rc < 0) {
 		if (rc == -EDQUOT)
 			note("user %u has too many connections: process %d is refused", peer.uid,
@@ -109,11 +136,8 @@ void connection_run(struct registry *registry, int stream)
 		close(stream);
 		return;
 	}
-	while ((rc = take_request(&connection)) == 0)
-		;
-	if (rc != -EPIPE && rc != -ECANCELED)
-		note("process %d of user %u is no longer listened to after message %u: %s",
-		     peer.pid, peer.uid, connection.sequence, strerror(-rc));
-	close(stream);
-	process_leave(registry, connection.process);
+	if (wire_link_socket(stream, &link) == 0)
+		connection_serve(registry, process, link);
+	else
+		process_leave(registry, process);
 }

@@ -9,10 +9,15 @@
  *	check.c       what the data of a request may be (pure)
  *	registry.c    processes and domains: who may touch which, quotas, the end of both
  *	record.c      what a successor finds after a sudden end
+ *	stubdom.c     stub domains that offer a connection, and whose device model each is
+ *	relay.c       the events of a monitor, passed on to a stub domain
  *
  * Who a client is, its socket's peer credentials say: process, user. A domain belongs to the
  * process that made it, on whichever connection, and ends with it. Requests about one domain are
  * done one after the other; different domains do not wait for each other.
+ *
+ * A stub domain as a whole counts as one process, and its target as its domain. That one is of a
+ * toolstack: the broker neither makes nor destroys it, and its limits are those it was built with.
  */
 #ifndef KVMXEN_TOOLS_KVMXEND_H
 #define KVMXEN_TOOLS_KVMXEND_H
@@ -66,7 +71,8 @@ struct process {
 	pid_t pid;
 	uint64_t started; /* field 22 of /proc/PID/stat: a number used again is another process */
 	uid_t uid;
-	int pidfd;
+	int pidfd;      /* readable when it has ended; of a stub domain, an eventfd */
+	uint16_t stub;  /* the number of a stub domain, or 0 */
 	unsigned users; /* connections, and the watch over an adopted one */
 };
 
@@ -79,6 +85,9 @@ struct guest {
 	uint32_t vcpus;
 	uint64_t memory_kib, pool_kib; /* what the user is charged for: the most there ever was */
 	void *ring;                    /* of the CPUID monitor, as it is mapped here */
+	struct relay *relay;           /* of its events, to a stub domain */
+	uint16_t stub;                 /* whose target it is, or 0 */
+	bool adopted;                  /* by that stub domain: it cannot go on without */
 	unsigned evtchns;              /* descriptors handed out */
 	bool named;
 	bool busy;
@@ -97,6 +106,12 @@ void registry_recover(struct registry *registry);
 int process_enter(struct registry *registry, pid_t pid, uid_t uid, struct process **process);
 /* One connection less; the last one takes the domains along. */
 void process_leave(struct registry *registry, struct process *process);
+
+/* One more connection of a stub domain, to the domain that it is the device model of: left with
+ * process_leave. The caller knows that it is. 0 or -errno. */
+int stub_enter(struct registry *registry, uint16_t stub, uint16_t target, struct process **process);
+/* It is no more: its connections end. */
+void stub_gone(struct registry *registry, uint16_t stub);
 
 /* A new domain, within the quota, taken. 0 or -errno. */
 int guest_make(struct registry *registry, struct process *process,
@@ -153,6 +168,22 @@ int serve(struct request *request);
 
 /* Serves a connection until it ends; closes stream. */
 void connection_run(struct registry *registry, int stream);
+/* The same for one whose process is known: leaves process, closes link. */
+struct wire_link;
+void connection_serve(struct registry *registry, struct process *process, struct wire_link *link);
+
+/* --- stubdom.c --- */
+
+/* From here on offers of stub domains are taken, by a thread of its own. 0 or -errno. */
+int stubdoms_start(struct registry *registry);
+
+/* --- relay.c --- */
+
+struct relay;
+/* Between a port of domid's and one of ours that stub may bind to, which is returned; or -errno. */
+int relay_open(struct device *dev, uint16_t domid, uint32_t remote, uint16_t stub,
+	       struct relay **out);
+void relay_close(struct relay *relay);
 
 /* --- sandbox.c --- */
 

@@ -267,6 +267,9 @@ int main(int argc, char **argv)
 	socket_path = (char *)(uintptr_t)o.socket;
 	signal(SIGTERM, leave);
 	signal(SIGINT, leave);
+	rc = stubdoms_start(registry);
+	if (rc < 0)
+		note("stub domains are not heard: %s", strerror(-rc));
 	serve_clients(registry, listener);
 	return 0;
 }

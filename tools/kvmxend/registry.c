@@ -4,13 +4,17 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <xen/sched.h>
+
 #include "tools/kvmxend/kvmxend.h"
 
-#define MAX_CONNECTIONS 256 /* of all users: each has a thread */
+#define MAX_CONNECTIONS      256 /* of all users: each has a thread */
+#define MAX_STUB_CONNECTIONS 8   /* of one stub domain */
 
 struct registry {
 	struct host host;
@@ -67,7 +71,8 @@ static struct process *process_find(struct registry *registry, pid_t pid, uint64
 	struct process *process;
 
 	for (process = registry->processes; process; process = process->next)
-		if (process->pid == pid && process->started == started && process->uid == uid)
+		if (!process->stub && process->pid == pid && process->started == started &&
+		    process->uid == uid)
 			return process;
 	return NULL;
 }
@@ -78,6 +83,8 @@ static bool has_room(const struct registry *registry, uid_t uid)
 	unsigned all = 0, own = 0;
 
 	for (process = registry->processes; process; process = process->next) {
+		if (process->stub)
+			continue;
 		all += process->users;
 		if (process->uid == uid)
 			own += process->users;
@@ -205,7 +212,7 @@ static bool within_limits(struct registry *registry, uid_t uid, unsigned domains
 
 	sweep(registry);
 	for (domain = registry->domains; domain; domain = domain->next) {
-		if (domain->uid != uid)
+		if (domain->stub || domain->uid != uid)
 			continue;
 		domains++;
 		vcpus += domain->vcpus;
@@ -299,11 +306,35 @@ void guest_give(struct registry *registry, struct guest *domain)
 	pthread_mutex_unlock(&registry->lock);
 }
 
+/* A stub domain's target is its toolstack's to destroy. Without its device model it cannot go on.
+ */
+static int finish_target(struct registry *registry, struct guest *domain)
+{
+	struct control *ctl = registry->host.xen.ctl;
+	bool paused = domain->adopted && ctl->ops->domain_pause(ctl, domain->domid) == 0;
+
+	/* As in the library: Xen 4.17 loses two pages with a domain that dies with a monitor. */
+	if (domain->ring)
+		ctl->ops->monitor_close(ctl, domain->domid, domain->ring);
+	relay_close(domain->relay);
+	if (domain->adopted)
+		ctl->ops->domain_shutdown(ctl, domain->domid, SHUTDOWN_crash);
+	if (paused)
+		ctl->ops->domain_unpause(ctl, domain->domid);
+	pthread_mutex_lock(&registry->lock);
+	forget(registry, domain);
+	pthread_cond_broadcast(&registry->idle);
+	pthread_mutex_unlock(&registry->lock);
+	return 0;
+}
+
 int guest_finish(struct registry *registry, struct guest *domain)
 {
 	struct control *ctl = registry->host.xen.ctl;
 	int rc;
 
+	if (domain->stub)
+		return finish_target(registry, domain);
 	if (domain->ring)
 		ctl->ops->monitor_close(ctl, domain->domid, domain->ring);
 	domain->ring = NULL;
@@ -335,6 +366,12 @@ int guest_charge(struct registry *registry, struct guest *domain, uint64_t memor
 		more += pool_kib - domain->pool_kib;
 	if (!more)
 		return 0;
+	/* What its toolstack gave it is the limit. */
+	if (domain->stub) {
+		note("domain %u wants %llu KiB more than it was built with for stub domain %u",
+		     domain->domid, (unsigned long long)more, domain->stub);
+		return -EDQUOT;
+	}
 	pthread_mutex_lock(&registry->lock);
 	if (!within_limits(registry, domain->uid, 0, 0, more)) {
 		rc = -EDQUOT;
@@ -359,6 +396,105 @@ unsigned registry_domains(struct registry *registry)
 		n++;
 	pthread_mutex_unlock(&registry->lock);
 	return n;
+}
+
+/* --- stub domains --- */
+
+/* What the library may need beyond what libxl has reckoned for its own device model: its firmware and
+ * the page tables of frames that it moves. */
+#define MEMORY_SLACK_KIB 2048
+#define POOL_SLACK_KIB   8192
+#define KIB_PER_PAGE     4
+#define POOL_PER_VCPU    1024 /* libxl's rule: 1 MiB a vcpu, 4 KiB a MiB of memory */
+#define POOL_PER_MIB     4
+
+static int target_add(struct registry *registry, struct process *process, uint16_t target)
+{
+	struct control *ctl = registry->host.xen.ctl;
+	struct guest *domain = calloc(1, sizeof *domain);
+	struct domain_info info;
+	int rc;
+
+	if (!domain)
+		return -ENOMEM;
+	rc = ctl->ops->domain_info(ctl, target, &info);
+	if (rc < 0) {
+		free(domain);
+		return rc;
+	}
+	domain->owner = process;
+	domain->domid = target;
+	domain->stub = process->stub;
+	domain->vcpus = info.vcpus;
+	domain->memory_kib = info.max_pages * KIB_PER_PAGE + MEMORY_SLACK_KIB;
+	domain->pool_kib = (uint64_t)info.vcpus * POOL_PER_VCPU +
+			   (domain->memory_kib / 1024 + 1) * POOL_PER_MIB + POOL_SLACK_KIB;
+	domain->next = registry->domains;
+	registry->domains = domain;
+	return 0;
+}
+
+static int stub_add(struct registry *registry, uint16_t stub, uint16_t target, struct process **out)
+{
+	struct process *process = calloc(1, sizeof *process);
+	int rc;
+
+	if (!process)
+		return -ENOMEM;
+	process->stub = stub;
+	process->pidfd = eventfd(0, EFD_CLOEXEC);
+	rc = process->pidfd < 0 ? -errno : target_add(registry, process, target);
+	if (rc < 0) {
+		if (process->pidfd >= 0)
+			close(process->pidfd);
+		free(process);
+		return rc;
+	}
+	process->next = registry->processes;
+	registry->processes = process;
+	*out = process;
+	return 0;
+}
+
+/* lock held. Of two by the same number the older has ended. */
+static struct process *stub_find(struct registry *registry, uint16_t stub)
+{
+	struct pollfd fd = {.events = POLLIN};
+	struct process *process;
+
+	for (process = registry->processes; process; process = process->next) {
+		fd.fd = process->pidfd;
+		if (process->stub == stub && poll(&fd, 1, 0) == 0)
+			return process;
+	}
+	return NULL;
+}
+
+int stub_enter(struct registry *registry, uint16_t stub, uint16_t target, struct process **out)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&registry->lock);
+	*out = stub_find(registry, stub);
+	if (!*out)
+		rc = stub_add(registry, stub, target, out);
+	else if ((*out)->users >= MAX_STUB_CONNECTIONS)
+		rc = -EDQUOT;
+	if (rc == 0)
+		(*out)->users++;
+	pthread_mutex_unlock(&registry->lock);
+	return rc;
+}
+
+void stub_gone(struct registry *registry, uint16_t stub)
+{
+	struct process *process;
+
+	pthread_mutex_lock(&registry->lock);
+	process = stub_find(registry, stub);
+	if (process)
+		eventfd_write(process->pidfd, 1);
+	pthread_mutex_unlock(&registry->lock);
 }
 
 /* --- after a predecessor's sudden end --- */

@@ -12,6 +12,7 @@
 #include <xenctrl.h>
 
 #include <xen/sys/evtchn.h>
+#include <xen/sys/gntdev.h>
 #include <xen/sys/privcmd.h>
 
 #include "tools/kvmxend/kvmxend.h"
@@ -80,12 +81,26 @@ static const int allowed[] = {
 	SCMP_SYS(ppoll),
 	SCMP_SYS(pidfd_open),
 	SCMP_SYS(writev),
+	SCMP_SYS(eventfd2),
 };
 
 static const unsigned long ioctls[] = {
-	IOCTL_PRIVCMD_HYPERCALL,     IOCTL_PRIVCMD_MMAPBATCH_V2, IOCTL_PRIVCMD_MMAP_RESOURCE,
-	IOCTL_PRIVCMD_RESTRICT,      IOCTL_PRIVCMD_DM_OP,        IOCTL_PRIVCMD_UNIMPLEMENTED,
+	IOCTL_PRIVCMD_HYPERCALL,
+	IOCTL_PRIVCMD_MMAPBATCH_V2,
+	IOCTL_PRIVCMD_MMAP_RESOURCE,
+	IOCTL_PRIVCMD_RESTRICT,
+	IOCTL_PRIVCMD_DM_OP,
+	IOCTL_PRIVCMD_UNIMPLEMENTED,
 	IOCTL_EVTCHN_RESTRICT_DOMID,
+	/* stub domains: libxenvchan, and the relay */
+	IOCTL_EVTCHN_BIND_INTERDOMAIN,
+	IOCTL_EVTCHN_BIND_UNBOUND_PORT,
+	IOCTL_EVTCHN_UNBIND,
+	IOCTL_EVTCHN_NOTIFY,
+	IOCTL_GNTDEV_MAP_GRANT_REF,
+	IOCTL_GNTDEV_UNMAP_GRANT_REF,
+	IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR,
+	IOCTL_GNTDEV_SET_UNMAP_NOTIFY,
 };
 
 int sandbox_enter(void)

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xenctrl.h>
+
+#include <xen/hvm/params.h>
+
 #include "tools/kvmxend/kvmxend.h"
 
 #define ORDER_MAX    9 /* 2 MiB */
@@ -66,6 +70,9 @@ static int serve_domain_create(struct request *request)
 	struct guest *domain;
 	int rc;
 
+	/* It has one already. */
+	if (request->process->stub)
+		return -EPERM;
 	if (ARG(0) < 1 || ARG(0) > VCPUS_MAX || ARG(1) > EMULATION_HVM)
 		return -EINVAL;
 	rc = guest_make(request->registry, request->process, &config, &domain);
@@ -82,10 +89,43 @@ static int serve_domain_create(struct request *request)
 	return 0;
 }
 
+/* The toolstack's domain becomes the stub domain's; once. */
+static int serve_domain_adopt(struct request *request)
+{
+	struct guest *domain = request->domain;
+	struct domain_config found;
+	int rc;
+
+	if (!domain->stub)
+		return -EPERM;
+	if (domain->adopted)
+		return -EBUSY;
+	if (!reply_room(request, sizeof found.handle))
+		return -ENOMEM;
+	rc = CONTROL(domain_adopt, &found);
+	if (rc < 0)
+		return rc;
+	domain->adopted = true;
+	memcpy(request->reply, found.handle, sizeof found.handle);
+	ARG(0) = found.vcpus;
+	ARG(1) = found.emulation;
+	return 0;
+}
+
+static int serve_domain_shutdown(struct request *request)
+{
+	if (!request->domain->stub)
+		return -EPERM;
+	return ARG(0) > UINT8_MAX ? -EINVAL : CONTROL(domain_shutdown, ARG(0));
+}
+
 static int serve_domain_destroy(struct request *request)
 {
-	int rc = guest_finish(request->registry, request->domain);
+	int rc;
 
+	if (request->domain->stub)
+		return -EPERM;
+	rc = guest_finish(request->registry, request->domain);
 	request->domain = NULL;
 	return rc;
 }
@@ -97,6 +137,8 @@ static int serve_domain_set_name(struct request *request)
 	char name[WIRE_NAME_MAX + 16];
 	int rc;
 
+	if (domain->stub)
+		return -EPERM;
 	if (!request->message.length) {
 		domain->named = false;
 		return CONTROL(domain_set_name, domain->handle, NULL);
@@ -162,8 +204,11 @@ static int serve_domain_info(struct request *request)
 		return rc;                                                                         \
 	} while (0)
 
+/* The port is for dom0: a stub domain could not bind to it. */
 static int serve_domain_subscribe(struct request *request)
 {
+	if (request->domain->stub)
+		return -EPERM;
 	SERVE_VALUE(CONTROL(domain_subscribe, &value));
 }
 
@@ -207,19 +252,38 @@ static int serve_cpuid_set(struct request *request)
 		       request->message.length / sizeof(struct control_cpuid));
 }
 
+/* Xen's port is dom0's: what comes there is passed on. */
+static int relay_monitor(struct request *request, uint16_t *owner, uint32_t *port)
+{
+	struct guest *domain = request->domain;
+	int rc = relay_open(device_of(request), domain->domid, *port, domain->stub, &domain->relay);
+
+	if (rc < 0) {
+		CONTROL(monitor_close, domain->ring);
+		return rc;
+	}
+	*owner = 0;
+	*port = rc;
+	return 0;
+}
+
 static int serve_monitor_open(struct request *request)
 {
 	uint32_t port = 0;
+	uint16_t owner = 0;
 	int rc;
 
 	if (ARG(0) >= GFN_MAX)
 		return -EINVAL;
 	if (request->domain->ring)
 		return -EBUSY;
-	rc = CONTROL(monitor_open, ARG(0), &request->domain->ring, &port);
+	rc = CONTROL(monitor_open, ARG(0), &request->domain->ring, &owner, &port);
+	if (rc == 0 && request->domain->stub)
+		rc = relay_monitor(request, &owner, &port);
 	if (rc < 0)
 		request->domain->ring = NULL;
 	ARG(0) = port;
+	ARG(1) = owner;
 	return rc;
 }
 
@@ -234,6 +298,8 @@ static int serve_monitor_close(struct request *request)
 	void *ring = request->domain->ring;
 
 	request->domain->ring = NULL;
+	relay_close(request->domain->relay);
+	request->domain->relay = NULL;
 	return CONTROL(monitor_close, ring);
 }
 
@@ -353,7 +419,9 @@ static int serve_mem_release(struct request *request)
 
 static int serve_hvm_param_set(struct request *request)
 {
-	if (ARG(0) > UINT32_MAX || !check_param(ARG(0), true))
+	bool own = request->domain->stub && ARG(0) == HVM_PARAM_CALLBACK_IRQ;
+
+	if (ARG(0) > UINT32_MAX || !(own || check_param(ARG(0), true)))
 		return -EPERM;
 	return DEVICE(hvm_param_set, ARG(0), ARG(1));
 }
@@ -375,6 +443,9 @@ static int serve_evtchn_open(struct request *request)
 	struct guest *domain = request->domain;
 	int rc;
 
+	/* It opens its own. */
+	if (domain->stub)
+		return -EPERM;
 	if (domain->evtchns >= domain->vcpus + EVTCHNS_MORE)
 		return -EMFILE;
 	rc = registry_host(request->registry)->open_evtchn(domain->domid);
