@@ -119,6 +119,8 @@ static void give_back(struct vm *vm, struct assigned *dev)
 	int rc;
 
 	assigned_irqs_release(vm, dev);
+	/* What it would still write to is going to be somebody else's memory. */
+	host_pci_quiet(dev->sbdf);
 	if (!dev->in_xen)
 		return;
 	rc = vm->xen.ctl->ops->device_deassign(vm->xen.ctl, vm->domid, dev->sbdf, dev->aside);
@@ -235,10 +237,7 @@ long assign_pci_device(struct vm *vm, void *user)
 static void release(struct vm *vm, struct assigned *dev)
 {
 	assigned_irqs_forget(vm, dev);
-	if (dev->in_xen)
-		give_back(vm, dev);
-	else
-		host_pci_quiet(dev->sbdf);
+	give_back(vm, dev);
 	host_pci_write(&dev->host, PCI_COMMAND, 2, dev->command & ~PCI_COMMAND_MASTER);
 	host_pci_close(&dev->host);
 	free(dev);

@@ -48,10 +48,12 @@ int device_drop(struct memory_private *p, const struct plan *plan)
 	return rc;
 }
 
-/* The file that is mapped there: of a device of the host? Then what the first page is of. */
+/* The file that is mapped there: of a device of the host? Then the host's frame of the first page.
+ * Such a mapping's offset, as Linux shows it, is the address and not the place in the file. */
 static bool find_resource(const struct vma *vma, uint64_t *mfn)
 {
-	uint64_t address, size, offset = vma->offset + (vma->start - vma->whole);
+	uint64_t address, size, at = vma->offset + (vma->start - vma->whole);
+	uint64_t length = vma->end - vma->start;
 	char link[64], path[PATH_MAX];
 	ssize_t n;
 
@@ -60,11 +62,12 @@ static bool find_resource(const struct vma *vma, uint64_t *mfn)
 	if (n < 0)
 		return false;
 	path[n] = '\0';
-	if (!host_pci_resource(path, &address, &size) || offset >= size ||
-	    vma->end - vma->start > ((size - offset + MEMORY_PAGE - 1) & -MEMORY_PAGE) ||
-	    address % MEMORY_PAGE)
+	if (!host_pci_resource(path, &address, &size) || address % MEMORY_PAGE)
 		return false;
-	*mfn = (address + offset) >> MEMORY_PAGE_SHIFT;
+	size = (size + MEMORY_PAGE - 1) & -MEMORY_PAGE;
+	if (at < address || at - address > size || length > size - (at - address))
+		return false;
+	*mfn = at >> MEMORY_PAGE_SHIFT;
 	return true;
 }
 

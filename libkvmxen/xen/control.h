@@ -172,8 +172,9 @@ struct control_ops {
 	 * device aside for guests (it was DOMID_IO's), else 0. -EBUSY: another guest has it;
 	 * -EOPNOTSUPP: the domain was made without config.iommu. */
 	int (*device_assign)(struct control *ctl, uint16_t domid, uint32_t sbdf);
-	/* The device is quiet and no domain's but dom0's; or set aside, when it was. Also when the
-	 * domain is gone. domain_destroy does it for all devices that the domain still has. */
+	/* The device, which host_pci_quiet has made quiet, is dom0's; or set aside, when it was.
+	 * Also when the domain is gone. domain_destroy does both for all devices that the domain
+	 * still has. */
 	int (*device_deassign)(struct control *ctl, uint16_t domid, uint32_t sbdf, bool aside);
 	/* XEN_DOMCTL_memory_mapping: the host's frames mfn and on are the guest's gfn and on, or no
 	 * more. */

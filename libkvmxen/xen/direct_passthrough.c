@@ -92,7 +92,6 @@ int direct_device_deassign(struct control *ctl, uint16_t domid, uint32_t sbdf, b
 	xc_interface *xc = direct_xc(ctl);
 	int rc, back = 0;
 
-	host_pci_quiet(sbdf);
 	rc = direct_result(xc_deassign_device(xc, domid, sbdf));
 	/* Now it is in quarantine, also when the domain had died before; but for Xen's
 	 * iommu=no-quarantine. */
@@ -119,9 +118,11 @@ void direct_devices_give_back(struct control *ctl, uint16_t domid)
 
 		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
 		value = xs_read(xs, XBT_NULL, path, &length);
-		if (value)
+		if (value) {
+			host_pci_quiet(strtoul(names[i], NULL, 16));
 			direct_device_deassign(ctl, domid, strtoul(names[i], NULL, 16),
 					       strcmp(value, "aside") == 0);
+		}
 		free(value);
 	}
 	if (names)

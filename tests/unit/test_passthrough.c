@@ -14,7 +14,7 @@
 #include "libkvmxen/xen/host_pci.h"
 #include "tests/unit/unit_machine.h"
 
-void register_assign_suite(void);
+void register_passthrough_suite(void);
 
 #define DEVICE      SBDF(0, 0, 5 << 3)
 #define OTHER       SBDF(0, 0, 6 << 3)
@@ -86,7 +86,8 @@ static void add_device(uint32_t sbdf)
 	put(sbdf, "config", config, sizeof config, 0);
 	snprintf(text, sizeof text, "0x%016x 0x%016x 0x%016x\n", BAR, BAR + BAR_SIZE - 1, 0x40200);
 	put(sbdf, "resource", text, strlen(text), 0);
-	put(sbdf, "resource0", "", 1, BAR_SIZE - 1);
+	/* Linux shows the address as the offset of what is mapped; here it is the offset. */
+	put(sbdf, "resource0", "", 1, BAR + BAR_SIZE - 1);
 	put(sbdf, "enable", "0\n", 2, 0);
 	snprintf(text, sizeof text, "%d\n", HOST_GSI);
 	put(sbdf, "irq", text, strlen(text), 0);
@@ -387,7 +388,7 @@ static void a_slot_shows_its_bar(void)
 	begin();
 	path_of(path, sizeof path, DEVICE, "resource0");
 	fd = open(path, O_RDWR);
-	bar = mmap(NULL, 0x8000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0x1000);
+	bar = mmap(NULL, 0x8000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, BAR + 0x1000);
 	CU_ASSERT_FATAL(bar != MAP_FAILED);
 	close(fd);
 	CU_ASSERT_EQUAL(assign(1, DEVICE), 0);
@@ -567,9 +568,9 @@ static void any_failure_leaves_nothing(void)
 	}
 }
 
-void register_assign_suite(void)
+void register_passthrough_suite(void)
 {
-	CU_pSuite suite = CU_add_suite("assign", NULL, NULL);
+	CU_pSuite suite = CU_add_suite("passthrough", NULL, NULL);
 
 #define TEST(function) CU_add_test(suite, #function, function)
 	TEST(unknown_without_an_iommu);
