@@ -39,12 +39,12 @@
 	"movq $1, 0x98(%rsi)\n"                                                                    \
 	"1: mov 0x98(%rsi), %rax; test $1, %al; jnz 1b\n"                                          \
 	"movq $0x40000, 0x80(%rsi); movq $BUFFER + 0x1000, 0x88(%rsi); movq $0x100, 0x90(%rsi)\n"  \
-	"movq $5, 0x98(%rsi)\n"                                                                    \
+	"movq $7, 0x98(%rsi)\n"                                                                    \
 	"2: cli; cmpl $0, DATA; jne 3f; sti; hlt; jmp 2b\n"                                        \
 	"3: mov $BUFFER, %esi; mov $BUFFER + 0x1000, %edi; mov $0x100, %ecx\n"                     \
 	"repe cmpsb; mov %ecx, %eax; sete %al; movzx %al, %eax; tell\n"                            \
 	"finish\n" /* For `hold`: a DMA is under way. */                                           \
-	"mov $MMIO, %esi; movq $5, 0x98(%rsi); finish\n"                                           \
+	"mov $MMIO, %esi; movq $7, 0x98(%rsi); finish\n"                                           \
 	"4: jmp 4b"
 
 GUEST(guest_msi, 64, "pic_off; lapic_init\n" USE_DEVICE);
