@@ -109,7 +109,7 @@ test: deps
 # What takes too long for every day: more machines, ten VMMs killed, domains of xl, snapshots and migration.
 test-long: deps
 	$(MAKE) -j$$(nproc) all
-	LONG=1 tests/lab/suite machines xl gdb migration
+	LONG=1 tests/lab/suite machines xl gdb assign migration
 
 demo: deps
 	$(MAKE) all

@@ -73,6 +73,8 @@ int interrupts_message(struct vm *vm, uint32_t gsi, struct kvm_msi *msi);
 /* A wire of its own (as pci_intx_set names them) to the pins that the GSI is routed to, until it is
  * given back. The domain is live. -EINVAL: Xen has none to them; -ENOSPC: they are all in use. */
 int interrupts_wire_take(struct vm *vm, uint32_t gsi, uint8_t *device, uint8_t *intx);
+/* To be called when Xen has bound the device to it. */
+int interrupts_wire_lead(struct vm *vm, uint8_t device, uint8_t intx);
 void interrupts_wire_give(struct vm *vm, uint8_t device, uint8_t intx);
 
 /* ioctl handlers: vm, argument already copied in; results are copied out by the dispatcher. */

@@ -107,17 +107,12 @@ static int find_link(const struct interrupts_private *p, int irq)
 	return found;
 }
 
-static int take_isa(struct vm *vm, int irq, uint8_t *device, uint8_t *intx)
+static int take_isa(struct interrupts_private *p, int irq, uint8_t *device, uint8_t *intx)
 {
-	struct interrupts_private *p = vm->interrupts.private;
-	int link = find_link(p, irq), rc = 0;
+	int link = find_link(p, irq);
 
 	if (link < 0 || !find_wire(p, FIRST_ISA_DEVICE, 0, link, device, intx))
 		return -ENOSPC;
-	if (!p->link_users[link])
-		rc = vm->xen.dev->ops->pci_link_route(vm->xen.dev, vm->domid, link, irq);
-	if (rc < 0)
-		return rc;
 	p->link_irq[link] = irq;
 	p->link_users[link]++;
 	return 0;
@@ -132,11 +127,27 @@ int interrupts_wire_take(struct vm *vm, uint32_t gsi, uint8_t *device, uint8_t *
 		return -EINVAL;
 	pthread_mutex_lock(&p->lock);
 	if (pin < FIRST_PCI_PIN)
-		rc = take_isa(vm, pin, device, intx);
+		rc = take_isa(p, pin, device, intx);
 	else if (!find_wire(p, FIRST_PIN_DEVICE, pin, -1, device, intx))
 		rc = -ENOSPC;
 	if (rc == 0)
 		p->wires_taken[*device] |= 1u << *intx;
+	pthread_mutex_unlock(&p->lock);
+	return rc;
+}
+
+/* Xen looks which ISA irqs are such devices' when a link is led somewhere, not when a device is
+ * bound: led before, the end of the interrupt would never be told. */
+int interrupts_wire_lead(struct vm *vm, uint8_t device, uint8_t intx)
+{
+	struct interrupts_private *p = vm->interrupts.private;
+	unsigned link = intx_link(device, intx);
+	int rc = 0;
+
+	if (device >= FIRST_PIN_DEVICE)
+		return 0;
+	pthread_mutex_lock(&p->lock);
+	rc = vm->xen.dev->ops->pci_link_route(vm->xen.dev, vm->domid, link, p->link_irq[link]);
 	pthread_mutex_unlock(&p->lock);
 	return rc;
 }

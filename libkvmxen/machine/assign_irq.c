@@ -95,9 +95,16 @@ static int bind_line(struct vm *vm, struct assigned *dev)
 	if (rc < 0)
 		return say(dev, "Xen has no wire to where that GSI is routed", rc);
 	rc = bind(vm, dev, irq);
-	if (rc < 0)
+	if (rc < 0) {
 		interrupts_wire_give(vm, irq->irq.device, irq->irq.intx);
-	return rc;
+		return rc;
+	}
+	rc = interrupts_wire_lead(vm, irq->irq.device, irq->irq.intx);
+	if (rc < 0) {
+		unbind(vm, dev, irq);
+		return say(dev, "its line cannot be led to an ISA irq", rc);
+	}
+	return 0;
 }
 
 static bool is_delivered(const struct kvm_msi *msi)

@@ -5,8 +5,8 @@
 //
 //	errors    what is refused
 //	msi, pin10, pin20   the guest uses the device; its interrupt is a message, or the IOAPIC's
-//pin 	deassign  as msi; then the device is taken away, and the VM stays until it is killed 	hold as
-//msi, the guest starts a DMA; then the VM stays until it is killed
+// pin 	deassign  as msi; then the device is taken away, and the VM stays until it is killed hold as
+// msi, the guest starts a DMA; then the VM stays until it is killed
 
 #include "vm.h"
 
@@ -116,6 +116,12 @@ static void expect(const char *what, int got, int wanted)
 	failures++;
 }
 
+static void see(const char *what, bool seen)
+{
+	printf("%sok assign-%s - %s\n", seen ? "" : "not ", what, seen ? "seen" : "not seen");
+	failures += !seen;
+}
+
 #define IOMMU KVM_DEV_ASSIGN_ENABLE_IOMMU
 #define MSI   (KVM_DEV_IRQ_HOST_MSI | KVM_DEV_IRQ_GUEST_MSI)
 #define INTX  (KVM_DEV_IRQ_HOST_INTX | KVM_DEV_IRQ_GUEST_INTX)
@@ -223,11 +229,9 @@ static void use(const char *mode, uint32_t flags, uint32_t gsi)
 	n = run(told, 16);
 	printf("# %s: identification %#x, liveness %#x, interrupt status %#x, DMA equal %u\n", mode,
 	       told[0], told[1], told[2], told[3]);
-	expect("told", n == 4, 1);
-	expect("identification", told[0] == EDU_ID && told[1] == ~0x12345678u, 1);
-	expect("interrupt-came", told[2] == 0x100, 1);
-	expect("dma", told[3] == 1 && !memcmp(vm.ram + BUFFER, vm.ram + BUFFER + 0x1000, DMA_BYTES),
-	       1);
+	see("identification", told[0] == EDU_ID && told[1] == ~0x12345678u);
+	see("interrupt-came", told[2] == 0x100 && n == 4);
+	see("dma", told[3] == 1 && !memcmp(vm.ram + BUFFER, vm.ram + BUFFER + 0x1000, DMA_BYTES));
 }
 
 static void boot(const char *mode)
