@@ -132,7 +132,7 @@ test: deps
 # and migration.
 test-long: deps
 	$(MAKE) -j$$(nproc) all
-	LONG=1 tests/lab/suite machines xl stubdom gdb migration
+	LONG=1 tests/lab/suite machines xl stubdom gdb assign migration
 
 demo: deps
 	$(MAKE) all

@@ -67,6 +67,16 @@ bool interrupts_expect_eoi(struct vcpu *vcpu);
 /* Asks Xen. The vector of an interrupt that has ended, or -1; it is told once. */
 int interrupts_ended(struct vcpu *vcpu);
 
+/* For devices of the host (machine/assign.h), whose interrupts do not come by way of the library.
+ * What the GSI is routed to: a message, or -ENOENT. */
+int interrupts_message(struct vm *vm, uint32_t gsi, struct kvm_msi *msi);
+/* A wire of its own (as pci_intx_set names them) to the pins that the GSI is routed to, until it is
+ * given back. The domain is live. -EINVAL: Xen has none to them; -ENOSPC: they are all in use. */
+int interrupts_wire_take(struct vm *vm, uint32_t gsi, uint8_t *device, uint8_t *intx);
+/* To be called when Xen has bound the device to it. */
+int interrupts_wire_lead(struct vm *vm, uint8_t device, uint8_t intx);
+void interrupts_wire_give(struct vm *vm, uint8_t device, uint8_t intx);
+
 /* ioctl handlers: vm, argument already copied in; results are copied out by the dispatcher. */
 long interrupts_create_irqchip(struct vm *vm);
 /* KVM_ENABLE_CAP of KVM_CAP_SPLIT_IRQCHIP. */

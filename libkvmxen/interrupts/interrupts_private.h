@@ -24,12 +24,13 @@
 #include "libkvmxen/machine/vcpu.h"
 #include "libkvmxen/machine/vm.h"
 
-#define PIC_PINS    8
-#define PIC_CASCADE 2 /* the master's pin that the slave drives */
-#define ISA_IRQS    16
-#define PCI_LINKS   4
-#define GSI_LIMIT   4096 /* KVM_MAX_IRQ_ROUTES */
-#define IOBUS_LIMIT 1000 /* NR_IOBUS_DEVS: devices on one of KVM's buses */
+#define PIC_PINS        8
+#define PIC_CASCADE     2 /* the master's pin that the slave drives */
+#define ISA_IRQS        16
+#define PCI_LINKS       4
+#define XEN_PCI_DEVICES 32   /* on the one bus whose INTx Xen knows */
+#define GSI_LIMIT       4096 /* KVM_MAX_IRQ_ROUTES */
+#define IOBUS_LIMIT     1000 /* NR_IOBUS_DEVS: devices on one of KVM's buses */
 
 /* --- readers.c: tables that are replaced while others read them --- */
 
@@ -97,6 +98,9 @@ struct interrupts_private {
 	uint32_t wires;   /* what Xen was told: ISA irqs 0-15, IOAPIC pins 16-23 */
 	atomic_bool live; /* see interrupts_live */
 	uint16_t domid;   /* of which domain */
+	/* passthrough.c: wires of devices of the host; a bit for each INTx of each PCI device, */
+	uint8_t wires_taken[XEN_PCI_DEVICES];
+	uint8_t link_irq[PCI_LINKS], link_users[PCI_LINKS]; /* and where PCI links lead */
 	/* From the making of an image until Xen has it: what it does not know of. */
 	atomic_bool loading;
 	uint32_t risen; /* wires that rose meanwhile */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libkvmxen/machine/assign.h"
 #include "libkvmxen/message.h"
 
 /* Immutable once published. Entries are sorted by GSI, in the VMM's order within one. */
@@ -166,6 +167,8 @@ const struct kvm_irq_routing_entry *routing_find(const struct routing *routing, 
 long interrupts_set_gsi_routing(struct vm *vm, uint32_t nr, uint32_t flags,
 				const struct kvm_irq_routing_entry *entries)
 {
+	int rc;
+
 	if (!vm->interrupts.lapic) {
 		message_refused("KVM_SET_GSI_ROUTING: without KVM_CREATE_IRQCHIP");
 		return -EINVAL;
@@ -175,5 +178,8 @@ long interrupts_set_gsi_routing(struct vm *vm, uint32_t nr, uint32_t flags,
 				GSI_LIMIT, flags);
 		return -EINVAL;
 	}
-	return routing_replace(vm, nr, entries);
+	rc = routing_replace(vm, nr, entries);
+	if (rc == 0)
+		assign_rerouted(vm);
+	return rc;
 }

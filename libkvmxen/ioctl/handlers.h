@@ -9,6 +9,7 @@
 #define KVMXEN_IOCTL_HANDLERS_H
 
 #include "libkvmxen/convert/loss.h"
+#include "libkvmxen/machine/assign.h"
 #include "libkvmxen/machine/vcpu.h"
 #include "libkvmxen/machine/vfio.h"
 #include "libkvmxen/machine/vm.h"

@@ -150,6 +150,14 @@ WITH_STRUCT(vm, vm_set_msr_filter, struct kvm_msr_filter)
 WITH_STRUCT(vm, vm_set_pmu_event_filter, void)
 WITH_NOTHING(vm, vm_get_stats_fd)
 
+WITH_STRUCT(vm, assign_pci_device, void)
+WITH_STRUCT(vm, assign_deassign, void)
+WITH_STRUCT(vm, assign_dev_irq, void)
+WITH_STRUCT(vm, assign_deassign_irq, void)
+WITH_STRUCT(vm, assign_set_msix_nr, void)
+WITH_STRUCT(vm, assign_set_msix_entry, void)
+WITH_STRUCT(vm, assign_set_intx_mask, void)
+
 WITH_NOTHING(vcpu, vcpu_run)
 WITH_STRUCT(vcpu, vcpu_get_regs, struct kvm_regs)
 WITH_STRUCT(vcpu, vcpu_set_regs, struct kvm_regs)
@@ -221,6 +229,7 @@ WITH_STRUCT(vcpu, vcpu_set_mce, struct kvm_x86_mce)
 #define NO_HYPERV     "Xen's own Hyper-V interface takes no orders from a device model"
 #define NO_ENCRYPTION "Xen encrypts no guest's memory"
 #define REMOVED       "KVM itself has it no more"
+#define WITH_IOMMU    "as root where Xen has an IOMMU; elsewhere ENOTTY, as KVM since Linux 4.12"
 #define OTHER_ARCH    "another architecture's"
 
 static const struct ioctl_row rows[] = {
@@ -282,6 +291,16 @@ static const struct ioctl_row rows[] = {
 		"only filters that allow all: " NO_MSR_EXITS),
 	ROW(KVM_SET_PMU_EVENT_FILTER, FD_VM, ARGUMENT_USER, call_vm_set_pmu_event_filter),
 	ROW(KVM_GET_STATS_FD, FD_VM, ARGUMENT_IGNORED, call_vm_get_stats_fd),
+
+	ROW_BUT(KVM_ASSIGN_PCI_DEVICE, FD_VM, ARGUMENT_USER, call_assign_pci_device, WITH_IOMMU),
+	ROW_BUT(KVM_DEASSIGN_PCI_DEVICE, FD_VM, ARGUMENT_USER, call_assign_deassign, WITH_IOMMU),
+	ROW_BUT(KVM_ASSIGN_DEV_IRQ, FD_VM, ARGUMENT_USER, call_assign_dev_irq, WITH_IOMMU),
+	ROW_BUT(KVM_DEASSIGN_DEV_IRQ, FD_VM, ARGUMENT_USER, call_assign_deassign_irq, WITH_IOMMU),
+	ROW_BUT(KVM_ASSIGN_SET_MSIX_NR, FD_VM, ARGUMENT_USER, call_assign_set_msix_nr, WITH_IOMMU),
+	ROW_BUT(KVM_ASSIGN_SET_MSIX_ENTRY, FD_VM, ARGUMENT_USER, call_assign_set_msix_entry,
+		WITH_IOMMU),
+	ROW_BUT(KVM_ASSIGN_SET_INTX_MASK, FD_VM, ARGUMENT_USER, call_assign_set_intx_mask,
+		WITH_IOMMU),
 
 	ROW(KVM_GET_REGS, FD_VCPU, ARGUMENT_OUT, call_vcpu_get_regs),
 	ROW(KVM_SET_REGS, FD_VCPU, ARGUMENT_STRUCT, call_vcpu_set_regs),
@@ -358,13 +377,6 @@ static const struct ioctl_row rows[] = {
 	ABSENT(KVM_SET_MEMORY_ALIAS, FD_VM, REMOVED),
 	ABSENT(KVM_GET_NR_MMU_PAGES, FD_VM, REMOVED),
 	ABSENT(KVM_DEBUG_GUEST, FD_VCPU, REMOVED),
-	ABSENT(KVM_ASSIGN_PCI_DEVICE, FD_VM, REMOVED),
-	ABSENT(KVM_DEASSIGN_PCI_DEVICE, FD_VM, REMOVED),
-	ABSENT(KVM_ASSIGN_DEV_IRQ, FD_VM, REMOVED),
-	ABSENT(KVM_DEASSIGN_DEV_IRQ, FD_VM, REMOVED),
-	ABSENT(KVM_ASSIGN_SET_MSIX_NR, FD_VM, REMOVED),
-	ABSENT(KVM_ASSIGN_SET_MSIX_ENTRY, FD_VM, REMOVED),
-	ABSENT(KVM_ASSIGN_SET_INTX_MASK, FD_VM, REMOVED),
 
 	ABSENT(KVM_DIRTY_TLB, FD_VCPU, OTHER_ARCH),
 	ABSENT(KVM_GET_ONE_REG, FD_VCPU, OTHER_ARCH),

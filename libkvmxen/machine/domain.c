@@ -14,6 +14,7 @@
 
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/adopt.h"
+#include "libkvmxen/machine/assign.h"
 #include "libkvmxen/machine/cpuid.h"
 #include "libkvmxen/machine/debug.h"
 #include "libkvmxen/machine/janitor.h"
@@ -191,9 +192,12 @@ static int create(struct vm *vm)
 	struct domain_config config = {
 		.vcpus = atomic_load(&vm->vcpu_count),
 		.emulation = vm->interrupts.irqchip ? EMULATION_HVM : EMULATION_LAPIC,
+		.iommu = assign_wanted(vm),
 	};
 	int rc;
 
+	/* Whether a toolstack made its domain so, Xen says when it has to. */
+	vm->iommu = adopt_wanted() || config.iommu;
 	if (adopt_wanted())
 		return adopt_take(vm);
 	if (getrandom(vm->handle, sizeof vm->handle, 0) != sizeof vm->handle)
@@ -228,6 +232,7 @@ static int start(struct vm *vm, const char **step)
 	STEP(set_up_memory(vm));
 	STEP(set_up_server(vm));
 	STEP(bind_vcpus(vm));
+	STEP(assign_materialise(vm));
 	STEP(memory_flush(vm));
 	if (monitor_wanted())
 		STEP(monitor_start(vm));
@@ -237,6 +242,7 @@ static int start(struct vm *vm, const char **step)
 		STEP(adopt_begin(vm));
 	STEP(load_first(vm));
 	STEP(interrupts_materialise(vm));
+	STEP(assign_irqs_materialise(vm));
 	if (vm->adopted)
 		STEP(adopt_ready(vm));
 	else
@@ -292,6 +298,7 @@ void domain_end(struct vm *vm, bool keep_content)
 		return;
 	paused = CONTROL(vm, domain_pause) == 0;
 	monitor_stop(vm);
+	assign_domain_ends(vm);
 	if (vm->adopted)
 		adopt_let_go(vm, paused);
 	if (vm->ioreqs) {

@@ -79,6 +79,7 @@ void memory_unlock(struct vm *vm)
 static void detach(struct memory_private *p, bool keep_content)
 {
 	alias_forget(p);
+	device_forget(p);
 	unback_all(p, keep_content);
 	dirty_forget(p);
 	p->frames = p->limit = p->pool_bytes = 0;

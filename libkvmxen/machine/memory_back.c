@@ -180,14 +180,14 @@ int back(struct memory_private *p, uintptr_t hva, uint64_t gfn, uint64_t pages, 
 		 * guest sees no memory there. */
 		if (!vma->accessible)
 			continue;
-		rc = vma->foreign ? -EOPNOTSUPP : back_run(p, vma, at);
+		rc = vma->foreign ? device_back(p, vma, at) : back_run(p, vma, at);
 		if (rc)
 			message_error("KVM_SET_USER_MEMORY_REGION: slot %u: no guest memory can be "
 				      "put at %#lx-%#lx (guest address %#llx): %s",
 				      slot_id, vma->start, vma->end,
 				      (unsigned long long)at << MEMORY_PAGE_SHIFT,
-				      vma->foreign ? "a device or another VM is mapped there"
-						   : strerror(-rc));
+				      rc == -EOPNOTSUPP ? "a device or another VM is mapped there"
+							: strerror(-rc));
 	}
 	vmas_free(&vmas);
 	return rc;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "libkvmxen/ioctl/copy.h"
+#include "libkvmxen/machine/assign.h"
 #include "libkvmxen/message.h"
 
 #define WORD_BITS (8 * sizeof(unsigned long))
@@ -209,6 +210,9 @@ int dirty_start(struct memory_private *p, enum log_mode wanted)
 		p->log.range_refused = p->log.logged[0].pages;
 		return -EAGAIN;
 	}
+	if (rc < 0 && assign_wanted(p->vm))
+		message_error("KVM_MEM_LOG_DIRTY_PAGES: Xen does not log all written pages of a "
+			      "domain that has devices of the host");
 	return rc < 0 ? rc : 0;
 }
 

@@ -373,13 +373,15 @@ int memory_back_slot(struct memory_private *p, uint32_t id)
 	int rc = plan_make(&plan, slots_now(p), p->vm->interrupts.irqchip);
 	size_t kept = 0;
 
+	if (!rc)
+		rc = device_drop(p, &plan);
 	for (size_t i = 0; i < plan.owners && !rc; i++)
 		if (plan.owner[i].id == id && !is_taken(p, plan.owner[i].gfn, plan.owner[i].pages))
 			plan.owner[kept++] = plan.owner[i];
-	if (rc)
-		return rc;
-	plan.owners = kept;
-	rc = back_all(p, &plan);
+	if (!rc) {
+		plan.owners = kept;
+		rc = back_all(p, &plan);
+	}
 	plan_free(&plan);
 	return rc;
 }
@@ -442,6 +444,8 @@ int memory_flush_locked(struct memory_private *p)
 	rc = dirty_collect(p);
 	if (!rc)
 		alias_drop(p, &plan);
+	if (!rc)
+		rc = device_drop(p, &plan);
 	if (!rc)
 		rc = flush(p, &plan);
 	/* Xen does not log such a range: everything, then. */

@@ -10,6 +10,7 @@
  *	memory_back.c       putting frames under VMM memory, and taking them away again
  *	memory_hold.c       the VMM's threads that touch what is being replaced
  *	memory_vma.c        the VMM's address space: what is mapped, moving it aside, copying it
+ *	memory_device.c     slots that show a device of the host
  *	memory_alias.c      copies of pages that several slots show
  *	memory_dirty.c      the log of written pages
  *	memory_intercept.c  what the VMM does to its own address space
@@ -252,6 +253,19 @@ void alias_refresh(struct memory_private *p);
 /* The domain goes: forgets them all. */
 void alias_forget(struct memory_private *p);
 
+/* --- a device's memory: memory_device.c --- */
+
+/* Pages of VMM memory that map a BAR, as the guest sees them. */
+struct bar {
+	uint64_t page, gfn, mfn, pages;
+};
+/* Takes away what the plan does not have. */
+int device_drop(struct memory_private *p, const struct plan *plan);
+/* The foreign mapping is to be seen at gfn; -EOPNOTSUPP: it is of no device's BAR. */
+int device_back(struct memory_private *p, const struct vma *vma, uint64_t gfn);
+/* The domain goes. */
+void device_forget(struct memory_private *p);
+
 /* --- the log: memory_dirty.c --- */
 
 /* How Xen logs for us: not at all, one range, or everything. */
@@ -304,6 +318,8 @@ struct memory_private {
 	uint64_t device, inode; /* of foreign mappings */
 	struct alias *alias;
 	size_t alias_count, alias_room;
+	struct bar *bar;
+	size_t bar_count, bar_room;
 	uint64_t frames;            /* in all chunks and copies */
 	uint64_t limit, pool_bytes; /* what the domain was given so far */
 	struct dirty_log log;

@@ -10,6 +10,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "libkvmxen/xen/host_pci.h"
+
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -20,7 +22,7 @@ static bool is_foreign(const char *path)
 	static const char *const memory[] = {"/dev/shm/", "/dev/zero", "/dev/hugepages/"};
 
 	if (!strncmp(path, "anon_inode:", 11) || !strncmp(path, "/proc/", 6) ||
-	    !strncmp(path, "/sys/", 5))
+	    !strncmp(path, "/sys/", 5) || !strncmp(path, host_pci_sysfs, strlen(host_pci_sysfs)))
 		return true;
 	if (strncmp(path, "/dev/", 5))
 		return false;

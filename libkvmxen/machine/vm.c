@@ -5,6 +5,7 @@
 
 #include "libkvmxen/ioctl/fd.h"
 #include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/machine/assign.h"
 #include "libkvmxen/machine/domain.h"
 #include "libkvmxen/machine/vcpu.h"
 #include "libkvmxen/machine/wait.h"
@@ -107,6 +108,10 @@ static void vm_destroy(struct vm *vm)
 	if (vm->owner != fd_process())
 		return;
 	stats_write(vm);
+	/* While the domain and its chips are there. */
+	pthread_mutex_lock(&vm->lock);
+	assign_destroy(vm);
+	pthread_mutex_unlock(&vm->lock);
 	interrupts_destroy(vm);
 	if (live) {
 		/* A flush that the worker was asked for must be over, or find the domain gone. */

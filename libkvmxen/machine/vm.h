@@ -34,6 +34,7 @@
 
 struct vcpu;
 struct vfio;
+struct assigned;
 
 enum vm_phase {
 	VM_NEW,  /* library state alone */
@@ -85,9 +86,11 @@ struct vm {
 	uint64_t tsc_sync;                  /* when Xen's CPU records were true */
 	uint64_t tss_address, identity_map_address;
 	uint32_t boot_cpu_id;
-	uint32_t vcpu_ids;        /* KVM_CAP_MAX_VCPU_ID: how many; 0: not chosen yet */
-	struct vfio *vfio_device; /* KVM_CREATE_DEVICE; not owned */
-	struct vm *next;          /* machine/vm.c: all VMs of this process */
+	uint32_t vcpu_ids;                   /* KVM_CAP_MAX_VCPU_ID: how many; 0: not chosen yet */
+	struct vfio *vfio_device;            /* KVM_CREATE_DEVICE; not owned */
+	_Atomic(struct assigned *) assigned; /* devices of the host: machine/assign.h */
+	bool iommu;                          /* the domain was made so that it can have them */
+	struct vm *next;                     /* machine/vm.c: all VMs of this process */
 };
 
 /* Bits of vm->work. */

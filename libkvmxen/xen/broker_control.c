@@ -322,6 +322,43 @@ static int log_dirty(struct control *ctl, uint16_t domid, enum log_dirty_op op, 
 	return rc >= 0 && size != bytes ? -EPROTO : rc;
 }
 
+/* Who gives hardware to a guest gives it the host's interrupts, and DMA: that takes root. */
+static int host_iommu(struct control *ctl)
+{
+	return -EPERM;
+}
+
+static int device_test(struct control *ctl, uint32_t sbdf)
+{
+	return -EPERM;
+}
+
+static int device_assign(struct control *ctl, uint16_t domid, uint32_t sbdf)
+{
+	return -EPERM;
+}
+
+static int device_deassign(struct control *ctl, uint16_t domid, uint32_t sbdf, bool aside)
+{
+	return -EPERM;
+}
+
+static int device_map(struct control *ctl, uint16_t domid, uint64_t gfn, uint64_t mfn,
+		      uint64_t pages, bool on)
+{
+	return -EPERM;
+}
+
+static int device_irq_bind(struct control *ctl, uint16_t domid, struct device_irq *irq)
+{
+	return -EPERM;
+}
+
+static int device_irq_unbind(struct control *ctl, uint16_t domid, struct device_irq *irq)
+{
+	return -EPERM;
+}
+
 static const char *version(struct control *ctl)
 {
 	return broker_of_control(ctl)->version;
@@ -368,6 +405,13 @@ static void control_close(struct control *ctl)
 	X(vcpu_info)                                                                               \
 	X(vcpu_nmi)                                                                                \
 	X(log_dirty)                                                                               \
+	X(host_iommu)                                                                              \
+	X(device_test)                                                                             \
+	X(device_assign)                                                                           \
+	X(device_deassign)                                                                         \
+	X(device_map)                                                                              \
+	X(device_irq_bind)                                                                         \
+	X(device_irq_unbind)                                                                       \
 	X(version)
 
 const struct control_ops broker_control_ops = {

@@ -34,6 +34,7 @@ struct domain_config {
 	uint32_t vcpus; /* all of them, 1 to 128; they start down */
 	enum emulation emulation;
 	uint8_t handle[16]; /* UUID: how a leaked domain is found again */
+	bool iommu;         /* host devices may be assigned to it: fixed at creation, too */
 };
 
 /* XEN_DOMCTL_getdomaininfo, as far as kvmxen uses it. */
@@ -59,6 +60,21 @@ struct vcpu_info_bits {
 struct control_cpuid {
 	uint32_t leaf, subleaf;
 	uint32_t eax, ebx, ecx, edx;
+};
+
+/* An interrupt of an assigned device, and where in the guest it goes. */
+struct device_irq {
+	enum device_irq_kind { DEVICE_INTX, DEVICE_MSI, DEVICE_MSIX } kind;
+	uint32_t sbdf;
+	uint32_t gsi;   /* DEVICE_INTX: the host's */
+	uint16_t entry; /* DEVICE_MSIX: of the device's table, */
+	uint64_t table; /* which is there */
+	/* DEVICE_INTX: a wire of the guest's, as pci_intx_set names them. */
+	uint8_t device, intx;
+	/* Otherwise a message: fixed or lowest priority. */
+	uint64_t address;
+	uint32_t data;
+	int pirq; /* Xen's number for it in the domain; -1: none yet */
 };
 
 enum log_dirty_op { LOG_DIRTY_ENABLE, LOG_DIRTY_OFF, LOG_DIRTY_CLEAN, LOG_DIRTY_PEEK };
@@ -149,6 +165,28 @@ struct control_ops {
 	 * when the log is off. ENABLE while it is on, also for mem_track_vram: it starts anew. */
 	int (*log_dirty)(struct control *ctl, uint16_t domid, enum log_dirty_op op, uint64_t pages,
 			 uint8_t *bitmap);
+
+	/* Has Xen an IOMMU for the devices of guests (XEN_SYSCTL_PHYSCAP_directio)? 1, 0 or -errno.
+	 */
+	int (*host_iommu)(struct control *ctl);
+	/* XEN_DOMCTL_test_assign_device: 0: no guest has the device. */
+	int (*device_test)(struct control *ctl, uint32_t sbdf);
+	/* XEN_DOMCTL_assign_device; sbdf: segment << 16 | bus << 8 | devfn. 1: the host had set the
+	 * device aside for guests (it was DOMID_IO's), else 0. -EBUSY: another guest has it;
+	 * -EOPNOTSUPP: the domain was made without config.iommu. */
+	int (*device_assign)(struct control *ctl, uint16_t domid, uint32_t sbdf);
+	/* The device, which host_pci_quiet has made quiet, is dom0's; or set aside, when it was.
+	 * Also when the domain is gone. domain_destroy does both for all devices that the domain
+	 * still has. */
+	int (*device_deassign)(struct control *ctl, uint16_t domid, uint32_t sbdf, bool aside);
+	/* XEN_DOMCTL_memory_mapping: the host's frames mfn and on are the guest's gfn and on, or no
+	 * more. */
+	int (*device_map)(struct control *ctl, uint16_t domid, uint64_t gfn, uint64_t mfn,
+			  uint64_t pages, bool on);
+	/* Gives the interrupt to the domain, unless it has it, and binds it to where it goes;
+	 * again: to where it goes now. */
+	int (*device_irq_bind)(struct control *ctl, uint16_t domid, struct device_irq *irq);
+	int (*device_irq_unbind)(struct control *ctl, uint16_t domid, struct device_irq *irq);
 
 	/* "4.17.7" and the like. Owned by ctl. */
 	const char *(*version)(struct control *ctl);

@@ -60,6 +60,7 @@ static int domain_destroy(struct control *ctl, uint16_t domid)
 	 * that there is no monitor. The guest must not run on without it. */
 	xc_domain_pause(xc, domid);
 	xc_monitor_disable(xc, domid);
+	direct_devices_give_back(ctl, domid);
 	do
 		r = direct_result(xc_domain_destroy(xc, domid));
 	while (r == -EAGAIN || r == -EINTR);
@@ -234,6 +235,13 @@ static const struct control_ops direct_control_ops = {
 	.vcpu_info = vcpu_info,
 	.vcpu_nmi = vcpu_nmi,
 	.log_dirty = direct_log_dirty,
+	.host_iommu = direct_host_iommu,
+	.device_test = direct_device_test,
+	.device_assign = direct_device_assign,
+	.device_deassign = direct_device_deassign,
+	.device_map = direct_device_map,
+	.device_irq_bind = direct_device_irq_bind,
+	.device_irq_unbind = direct_device_irq_unbind,
 	.version = version,
 	.close = control_close,
 };

@@ -71,6 +71,17 @@ int direct_vcpu_context_get(struct control *ctl, uint16_t domid, uint32_t vcpu,
 int direct_vcpu_context_set(struct control *ctl, uint16_t domid, uint32_t vcpu,
 			    const struct vcpu_guest_context *context);
 
+int direct_host_iommu(struct control *ctl);
+int direct_device_test(struct control *ctl, uint32_t sbdf);
+int direct_device_assign(struct control *ctl, uint16_t domid, uint32_t sbdf);
+int direct_device_deassign(struct control *ctl, uint16_t domid, uint32_t sbdf, bool aside);
+int direct_device_map(struct control *ctl, uint16_t domid, uint64_t gfn, uint64_t mfn,
+		      uint64_t pages, bool on);
+int direct_device_irq_bind(struct control *ctl, uint16_t domid, struct device_irq *irq);
+int direct_device_irq_unbind(struct control *ctl, uint16_t domid, struct device_irq *irq);
+/* Before the domain is destroyed: what it still has. */
+void direct_devices_give_back(struct control *ctl, uint16_t domid);
+
 int direct_log_dirty(struct control *ctl, uint16_t domid, enum log_dirty_op op, uint64_t pages,
 		     uint8_t *bitmap);
 

@@ -72,7 +72,8 @@ void direct_version_createdomain(struct xen_domctl_createdomain *create,
 				 const struct domain_config *config)
 {
 	*create = (struct xen_domctl_createdomain){
-		.flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap,
+		.flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap |
+			 (config->iommu ? XEN_DOMCTL_CDF_iommu : 0),
 		.max_vcpus = config->vcpus,
 		.max_evtchn_port = MAX_EVTCHN_PORT,
 		.max_grant_frames = GRANT_FRAMES,

@@ -114,6 +114,21 @@ unsigned fake_msis(uint16_t domid);
 bool fake_msi(uint16_t domid, unsigned n, uint64_t *address, uint32_t *data);
 unsigned fake_nmis(uint16_t domid, unsigned vcpu);
 
+/* --- devices of the host --- */
+
+/* None unless set. */
+void fake_host_iommu(bool there);
+/* A PCI device of dom0's, or one that was set aside for guests. */
+void fake_device_add(uint32_t sbdf, bool aside);
+#define FAKE_DOM0  0
+#define FAKE_ASIDE 0x7ff1 /* DOMID_IO */
+/* The domain that has it; -ENODEV. */
+int fake_device_owner(uint32_t sbdf);
+/* Does the guest see a device's memory at gfn? Then which frame of the host's. */
+bool fake_device_mapped(uint16_t domid, uint64_t gfn, uint64_t *mfn);
+/* How many interrupts of devices the domain has; the last of them, and how often it was bound. */
+unsigned fake_device_irqs(uint16_t domid, struct device_irq *last, unsigned *binds);
+
 /* --- vcpus --- */
 
 enum fake_vcpu_state {

@@ -249,6 +249,42 @@ static int op_log_dirty(struct control *ctl, uint16_t domid, enum log_dirty_op o
 	CALL_DOMAIN(log_dirty, xen_dirty_log(d, op, pages, bitmap));
 }
 
+static int op_host_iommu(struct control *ctl)
+{
+	CALL(host_iommu, xen_host_iommu());
+}
+
+static int op_device_test(struct control *ctl, uint32_t sbdf)
+{
+	CALL(device_test, xen_device_test(sbdf));
+}
+
+static int op_device_assign(struct control *ctl, uint16_t domid, uint32_t sbdf)
+{
+	CALL_DOMAIN(device_assign, xen_device_assign(d, sbdf));
+}
+
+static int op_device_deassign(struct control *ctl, uint16_t domid, uint32_t sbdf, bool aside)
+{
+	CALL(device_deassign, xen_device_deassign(domid, sbdf, aside));
+}
+
+static int op_device_map(struct control *ctl, uint16_t domid, uint64_t gfn, uint64_t mfn,
+			 uint64_t pages, bool on)
+{
+	CALL_DOMAIN(device_map, xen_device_map(d, gfn, mfn, pages, on));
+}
+
+static int op_device_irq_bind(struct control *ctl, uint16_t domid, struct device_irq *irq)
+{
+	CALL_DOMAIN(device_irq_bind, xen_device_irq_bind(d, irq));
+}
+
+static int op_device_irq_unbind(struct control *ctl, uint16_t domid, struct device_irq *irq)
+{
+	CALL_DOMAIN(device_irq_unbind, xen_device_irq_unbind(d, irq));
+}
+
 static const char *op_version(struct control *ctl)
 {
 	fake_call_begin(OP_version);
@@ -293,6 +329,13 @@ const struct control_ops fake_control_ops = {
 	.vcpu_info = op_vcpu_info,
 	.vcpu_nmi = op_vcpu_nmi,
 	.log_dirty = op_log_dirty,
+	.host_iommu = op_host_iommu,
+	.device_test = op_device_test,
+	.device_assign = op_device_assign,
+	.device_deassign = op_device_deassign,
+	.device_map = op_device_map,
+	.device_irq_bind = op_device_irq_bind,
+	.device_irq_unbind = op_device_irq_unbind,
 	.version = op_version,
 	.close = op_close,
 };

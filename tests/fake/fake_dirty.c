@@ -62,7 +62,7 @@ int xen_dirty_log(struct domain *d, enum log_dirty_op op, uint64_t pages, uint8_
 	case LOG_DIRTY_ENABLE:
 		if (d->p2m.ioreq_pages)
 			return -EBUSY;
-		if (d->log_dirty || d->vram.n)
+		if (d->log_dirty || d->vram.n || xen_domain_has_devices(d))
 			return -EINVAL;
 		d->log_dirty = true;
 		xen_p2m_walk(&d->p2m, clean_all, NULL);

@@ -57,6 +57,7 @@ int xen_domain_create(const struct domain_config *config, uint16_t *domid)
 	d->pid = getpid();
 	memcpy(d->handle, config->handle, sizeof d->handle);
 	d->emulation = config->emulation;
+	d->iommu = config->iommu;
 	d->nr_vcpus = config->vcpus;
 	d->pauses = 1;
 	d->pool_pages = DEFAULT_POOL;
@@ -109,6 +110,7 @@ int xen_domain_destroy(struct domain *d)
 	for (unsigned i = 0; i < MAX_PORTS; i++)
 		xen_port_free(d->ports[i]);
 	xen_memory_free(d);
+	xen_passthrough_destroyed(d->domid);
 	if (destroyed)
 		destroyed[d->domid] = 1;
 	bury(d);

@@ -194,6 +194,7 @@ void fake_reset(void)
 	xen_maps_reset();
 	xen_orphans_reset();
 	xen_frames_reset();
+	xen_passthrough_reset();
 	fake_calls_reset();
 	violations_forget();
 	fake_host.manual = false;

@@ -119,6 +119,13 @@ void violations_forget(void);
 	X(vcpu_info, true)                                                                         \
 	X(vcpu_nmi, true)                                                                          \
 	X(log_dirty, true)                                                                         \
+	X(host_iommu, true)                                                                        \
+	X(device_test, true)                                                                       \
+	X(device_assign, true)                                                                     \
+	X(device_deassign, false)                                                                  \
+	X(device_map, true)                                                                        \
+	X(device_irq_bind, true)                                                                   \
+	X(device_irq_unbind, false)                                                                \
 	X(version, false)                                                                          \
 	X(control_close, false)
 
@@ -407,6 +414,7 @@ struct domain {
 	frame_t *lost; /* frames that lost their gfn to another */
 	uint32_t nr_lost;
 	bool log_dirty;
+	bool iommu; /* may have devices of the host */
 	struct {
 		uint64_t gfn;
 		uint32_t n;
@@ -492,6 +500,19 @@ int xen_dirty_log(struct domain *d, enum log_dirty_op op, uint64_t pages, uint8_
 /* Native access of the guest or of Xen within one page; type rules are the caller's. */
 bool xen_memory_read(struct domain *d, uint64_t gpa, void *buf, size_t len);
 bool xen_memory_write(struct domain *d, uint64_t gpa, const void *buf, size_t len);
+
+/* --- devices of the host: fake_passthrough.c --- */
+
+void xen_passthrough_reset(void);
+void xen_passthrough_destroyed(uint16_t domid);
+bool xen_domain_has_devices(const struct domain *d);
+int xen_host_iommu(void);
+int xen_device_test(uint32_t sbdf);
+int xen_device_assign(struct domain *d, uint32_t sbdf);
+int xen_device_deassign(uint16_t domid, uint32_t sbdf, bool aside);
+int xen_device_map(struct domain *d, uint64_t gfn, uint64_t mfn, uint64_t pages, bool on);
+int xen_device_irq_bind(struct domain *d, struct device_irq *irq);
+int xen_device_irq_unbind(struct domain *d, struct device_irq *irq);
 
 /* --- the rest of the tables --- */
 

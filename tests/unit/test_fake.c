@@ -12,7 +12,7 @@ static void setup_each(void)
 
 uint16_t domain_new(unsigned vcpus, enum emulation emulation)
 {
-	const struct domain_config config = {vcpus, emulation, {1, 2, 3, (uint8_t)vcpus}};
+	const struct domain_config config = {vcpus, emulation, {1, 2, 3, (uint8_t)vcpus}, false};
 	uint16_t domid = 0;
 
 	CU_ASSERT_EQUAL(CTL(domain_create, &config, &domid), 0);

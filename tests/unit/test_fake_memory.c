@@ -15,7 +15,7 @@ static void pages_beyond_maxmem_are_not_populated(void)
 
 static void a_domain_starts_without_any_allowance(void)
 {
-	const struct domain_config config = {1, EMULATION_LAPIC, {0}};
+	const struct domain_config config = {1, EMULATION_LAPIC, {0}, false};
 	uint64_t gfn = 0;
 	uint16_t domid;
 

@@ -246,7 +246,7 @@ static void names_and_domains_left_are_found(void)
 
 static void domains_have_1_to_128_vcpus(void)
 {
-	struct domain_config config = {0, EMULATION_LAPIC, {0}};
+	struct domain_config config = {0, EMULATION_LAPIC, {0}, false};
 	uint16_t domid;
 
 	CU_ASSERT_EQUAL(CTL(domain_create, &config, &domid), -EINVAL);
