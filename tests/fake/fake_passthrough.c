@@ -212,6 +212,20 @@ static int free_pirq(void)
 	return -ENOSPC;
 }
 
+static unsigned link_of(const struct device_irq *irq)
+{
+	return (irq->device + irq->intx) & 3;
+}
+
+static bool link_has_devices(uint16_t domid, unsigned link)
+{
+	for (unsigned i = 0; i < MAX_PIRQS; i++)
+		if (host.pirqs[i].domid == domid && host.pirqs[i].irq.kind == DEVICE_INTX &&
+		    link_of(&host.pirqs[i].irq) == link)
+			return true;
+	return false;
+}
+
 int xen_device_irq_bind(struct domain *d, struct device_irq *irq)
 {
 	int dev = find(irq->sbdf), i = irq->pirq < 0 ? free_pirq() : irq->pirq - FIRST_PIRQ;
@@ -227,6 +241,11 @@ int xen_device_irq_bind(struct domain *d, struct device_irq *irq)
 		return -EINVAL;
 	if (irq->pirq >= 0 && irq->kind == DEVICE_INTX)
 		return -EEXIST;
+	/* Xen's isairq_map is made when a link is led somewhere. */
+	if (irq->kind == DEVICE_INTX && d->pci_link.route[link_of(irq)] &&
+	    !link_has_devices(d->domid, link_of(irq)))
+		violation("domain %u: link %u was led to an ISA irq before a device was bound",
+			  d->domid, link_of(irq));
 	if (irq->pirq < 0)
 		host.pirqs[i].binds = 0;
 	irq->pirq = FIRST_PIRQ + i;

@@ -1,12 +1,19 @@
 // A VMM that gives its guest a PCI device of the host by KVM_ASSIGN_PCI_DEVICE: QEMU's `edu`, whose
-// first BAR has an identification, a DMA engine and an interrupt. Run by the script `assign`.
+// first BAR has an identification, a DMA engine and an interrupt. Run by the script `assign`:
 //
 //	assign-edu SEGMENT:BUS:DEVICE.FUNCTION MODE
 //
-//	errors    what is refused
-//	msi, pin10, pin20   the guest uses the device; its interrupt is a message, or the IOAPIC's
-// pin 	deassign  as msi; then the device is taken away, and the VM stays until it is killed hold as
-// msi, the guest starts a DMA; then the VM stays until it is killed
+//	errors:     what is refused.
+//
+//	msi:        the guest uses the device; its interrupt is a message,
+//
+//	pin10, pin20: or a pin of the IOAPIC.
+//
+//	msix:       another device: e1000e, an interrupt by its MSI-X table.
+//
+//	deassign:   as msi, then the device is taken away; stays until it is killed.
+//
+//	hold:       as msi, then the guest starts a DMA; stays until it is killed.
 
 #include "vm.h"
 
@@ -54,6 +61,19 @@ GUEST(guest_pin20, 64, "pic_off; lapic_init; ioapic_pin 20, 0x8051\n" USE_DEVICE
 GUEST(handler, 64,
       "push %rax; push %rdx; push %rbx; push %rsi\n"
       "mov $MMIO, %esi; mov 0x24(%rsi), %eax; mov %eax, 0x64(%rsi); tell\n"
+      "incl DATA; lapic_eoi\n"
+      "pop %rsi; pop %rbx; pop %rdx; pop %rax; iretq");
+
+// e1000e: its status; the first entry of the table for "other causes", and one of them.
+GUEST(guest_msix, 64,
+      "pic_off; lapic_init\n"
+      "mov $MMIO, %esi; mov 8(%rsi), %eax; tell; movl $0, DATA\n"
+      "movl $0x80000, 0xe4(%rsi); movl $0x1000000, 0xd0(%rsi); movl $0x1000000, 0xc8(%rsi)\n"
+      "1: cli; cmpl $0, DATA; jne 2f; sti; hlt; jmp 1b\n"
+      "2: finish");
+GUEST(handler_msix, 64,
+      "push %rax; push %rdx; push %rbx; push %rsi\n"
+      "mov $MMIO, %esi; mov 0xc0(%rsi), %eax; tell\n"
       "incl DATA; lapic_eoi\n"
       "pop %rsi; pop %rbx; pop %rdx; pop %rax; iretq");
 
@@ -124,6 +144,7 @@ static void see(const char *what, bool seen)
 
 #define IOMMU KVM_DEV_ASSIGN_ENABLE_IOMMU
 #define MSI   (KVM_DEV_IRQ_HOST_MSI | KVM_DEV_IRQ_GUEST_MSI)
+#define MSIX  (KVM_DEV_IRQ_HOST_MSIX | KVM_DEV_IRQ_GUEST_MSIX)
 #define INTX  (KVM_DEV_IRQ_HOST_INTX | KVM_DEV_IRQ_GUEST_INTX)
 
 static void errors(void)
@@ -178,7 +199,7 @@ static int open_of_device(const char *name)
 }
 
 // What a VMM does with a device beside KVM's calls.
-static void give_bar(void)
+static void give_bar(size_t size)
 {
 	int config = open_of_device("config"), resource = open_of_device("resource0");
 	uint16_t command;
@@ -189,10 +210,10 @@ static void give_bar(void)
 	command |= MEMORY | MASTER;
 	if (pwrite(config, &command, 2, COMMAND) != 2)
 		fail("the configuration space cannot be written");
-	bar = mmap(NULL, BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, resource, 0);
+	bar = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, resource, 0);
 	if (bar == MAP_FAILED)
 		fail("resource0 cannot be mapped");
-	vm_slot(&vm, 1, 0, MMIO, BAR_SIZE, bar);
+	vm_slot(&vm, 1, 0, MMIO, size, bar);
 	close(config);
 	close(resource);
 }
@@ -225,7 +246,7 @@ static void use(const char *mode, uint32_t flags, uint32_t gsi)
 		vm.ram[BUFFER + i] = i * 7 + 1;
 	expect("device", assign(ID, bus, devfn, IOMMU | KVM_DEV_ASSIGN_PCI_2_3), 0);
 	expect("interrupt", irq(KVM_ASSIGN_DEV_IRQ, ID, flags, gsi), 0);
-	give_bar();
+	give_bar(BAR_SIZE);
 	n = run(told, 16);
 	printf("# %s: identification %#x, liveness %#x, interrupt status %#x, DMA equal %u\n", mode,
 	       told[0], told[1], told[2], told[3]);
@@ -234,12 +255,35 @@ static void use(const char *mode, uint32_t flags, uint32_t gsi)
 	see("dma", told[3] == 1 && !memcmp(vm.ram + BUFFER, vm.ram + BUFFER + 0x1000, DMA_BYTES));
 }
 
+#define OTHER_CAUSE (1u << 24)
+
+static void use_table(void)
+{
+	struct kvm_assigned_msix_nr nr = {.assigned_dev_id = ID, .entry_nr = 1};
+	struct kvm_assigned_msix_entry entry = {.assigned_dev_id = ID, .gsi = MSI_GSI};
+	uint32_t told[16] = {0};
+	unsigned n;
+
+	vcpu_set_cpuid(&vcpu);
+	vm_handler(&vm, 64, MSI_VECTOR, 0, handler_msix);
+	expect("device", assign(ID, bus, devfn, IOMMU), 0);
+	expect("entries", try(KVM_ASSIGN_SET_MSIX_NR, &nr), 0);
+	expect("entry", try(KVM_ASSIGN_SET_MSIX_ENTRY, &entry), 0);
+	expect("interrupt", irq(KVM_ASSIGN_DEV_IRQ, ID, MSIX, MSI_GSI), 0);
+	give_bar(0x20000);
+	n = run(told, 16);
+	printf("# msix: status %#x, interrupt cause %#x\n", told[0], told[1]);
+	see("interrupt-came", n == 2 && (told[1] & OTHER_CAUSE));
+}
+
 static void boot(const char *mode)
 {
 	if (!strcmp(mode, "pin10"))
 		vm_boot_irqchip(&vm, &vcpu, 64, guest_pin10);
 	else if (!strcmp(mode, "pin20"))
 		vm_boot_irqchip(&vm, &vcpu, 64, guest_pin20);
+	else if (!strcmp(mode, "msix"))
+		vm_boot_irqchip(&vm, &vcpu, 64, guest_msix);
 	else
 		vm_boot_irqchip(&vm, &vcpu, 64, guest_msi);
 }
@@ -267,6 +311,9 @@ int main(int argc, char **argv)
 	boot(mode);
 	if (!strncmp(mode, "pin", 3)) {
 		use(mode, INTX, atoi(mode + 3));
+	} else if (!strcmp(mode, "msix")) {
+		route_message();
+		use_table();
 	} else {
 		route_message();
 		use(mode, MSI, MSI_GSI);
