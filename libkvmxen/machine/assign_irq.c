@@ -74,6 +74,9 @@ static int bind(struct vm *vm, struct assigned *dev, struct assigned_irq *irq)
 {
 	int rc = vm->xen.ctl->ops->device_irq_bind(vm->xen.ctl, vm->domid, &irq->irq);
 
+	/* Xen gives out entries of a table that dom0 has shown to it, as xen-pciback does. */
+	if (rc == -ENODATA && irq->irq.kind == DEVICE_MSIX)
+		return say(dev, "for MSI-X it must be bound to xen-pciback", rc);
 	if (rc < 0)
 		return say(dev, "Xen does not bind its interrupt", rc);
 	irq->bound = true;
