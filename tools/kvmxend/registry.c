@@ -400,8 +400,8 @@ unsigned registry_domains(struct registry *registry)
 
 /* --- stub domains --- */
 
-/* What the library may need beyond what libxl has reckoned for its own device model: its firmware and
- * the page tables of frames that it moves. */
+/* What the library may need beyond what libxl has reckoned for its own device model: its firmware
+ * and the page tables of frames that it moves. */
 #define MEMORY_SLACK_KIB 2048
 #define POOL_SLACK_KIB   8192
 #define KIB_PER_PAGE     4
