@@ -115,17 +115,6 @@ static inline bool interrupts_live(const struct vm *vm)
 	return atomic_load(&vm->interrupts.private->live) && vm_live(vm);
 }
 
-/* A chip was set, and Xen has not been told yet. */
-static inline bool chips_are_set(struct interrupts_private *p)
-{
-	bool set;
-
-	pthread_mutex_lock(&p->lock);
-	set = p->chips.dirty;
-	pthread_mutex_unlock(&p->lock);
-	return set;
-}
-
 /* --- irqchip.c --- */
 
 /* One of Xen's records of the domain. 0 or -errno, with a message said. */

@@ -144,6 +144,17 @@ static bool ended(struct vm *vm, const struct resampler *resampler)
 
 /* --- the course of one interrupt --- */
 
+/* A chip was set, and Xen has not been told yet. */
+static bool chips_are_set(struct interrupts_private *p)
+{
+	bool set;
+
+	pthread_mutex_lock(&p->lock);
+	set = p->chips.dirty;
+	pthread_mutex_unlock(&p->lock);
+	return set;
+}
+
 static void signal_all(const struct resampler *resampler)
 {
 	const struct resample *user;

@@ -26,6 +26,13 @@ long assign_offered(void)
 	return xen_open(&xen) == 0 && xen.ctl->ops->host_iommu(xen.ctl) == 1;
 }
 
+int assign_argument(void *arg, const void *user, size_t size)
+{
+	if (!assign_offered())
+		return -ENOTTY;
+	return copy_in(arg, user, size) ? -EFAULT : 0;
+}
+
 struct assigned *assigned_find(struct vm *vm, uint32_t id)
 {
 	struct assigned *dev = atomic_load(&vm->assigned);
@@ -206,12 +213,10 @@ long assign_pci_device(struct vm *vm, void *user)
 {
 	struct kvm_assigned_pci_dev arg;
 	struct assigned *dev;
-	int rc;
+	int rc = assign_argument(&arg, user, sizeof arg);
 
-	if (!assign_offered())
-		return -ENOTTY;
-	if (copy_in(&arg, user, sizeof arg))
-		return -EFAULT;
+	if (rc < 0)
+		return rc;
 	if (!(arg.flags & KVM_DEV_ASSIGN_ENABLE_IOMMU) || arg.segnr > SEGMENT_MAX ||
 	    arg.busnr > BUS_MAX || arg.devfn > DEVFN_MAX) {
 		message_refused("KVM_ASSIGN_PCI_DEVICE: flags %#x, segment %u, bus %u, devfn %#x: "
@@ -263,11 +268,10 @@ long assign_deassign(struct vm *vm, void *user)
 {
 	struct kvm_assigned_pci_dev arg;
 	struct assigned *dev;
+	int rc = assign_argument(&arg, user, sizeof arg);
 
-	if (!assign_offered())
-		return -ENOTTY;
-	if (copy_in(&arg, user, sizeof arg))
-		return -EFAULT;
+	if (rc < 0)
+		return rc;
 	pthread_mutex_lock(&vm->lock);
 	dev = assigned_find(vm, arg.assigned_dev_id);
 	if (dev && take_out(vm, dev))

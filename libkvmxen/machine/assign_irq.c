@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/message.h"
 
 /* Fields of a message's data: what Xen delivers of them. */
@@ -281,12 +280,11 @@ long assign_dev_irq(struct vm *vm, void *user)
 {
 	struct kvm_assigned_irq arg;
 	struct assigned *dev;
-	long rc = -ENODEV;
+	long rc = assign_argument(&arg, user, sizeof arg);
 
-	if (!assign_offered())
-		return -ENOTTY;
-	if (copy_in(&arg, user, sizeof arg))
-		return -EFAULT;
+	if (rc < 0)
+		return rc;
+	rc = -ENODEV;
 	if (!vm->interrupts.irqchip) {
 		message_refused("KVM_ASSIGN_DEV_IRQ: without KVM_CREATE_IRQCHIP");
 		return -EINVAL;
@@ -325,12 +323,11 @@ long assign_deassign_irq(struct vm *vm, void *user)
 {
 	struct kvm_assigned_irq arg;
 	struct assigned *dev;
-	long rc = -ENODEV;
+	long rc = assign_argument(&arg, user, sizeof arg);
 
-	if (!assign_offered())
-		return -ENOTTY;
-	if (copy_in(&arg, user, sizeof arg))
-		return -EFAULT;
+	if (rc < 0)
+		return rc;
+	rc = -ENODEV;
 	pthread_mutex_lock(&vm->lock);
 	dev = assigned_find(vm, arg.assigned_dev_id);
 	if (dev)
@@ -355,12 +352,11 @@ long assign_set_msix_nr(struct vm *vm, void *user)
 {
 	struct kvm_assigned_msix_nr arg;
 	struct assigned *dev;
-	long rc = -EINVAL;
+	long rc = assign_argument(&arg, user, sizeof arg);
 
-	if (!assign_offered())
-		return -ENOTTY;
-	if (copy_in(&arg, user, sizeof arg))
-		return -EFAULT;
+	if (rc < 0)
+		return rc;
+	rc = -EINVAL;
 	pthread_mutex_lock(&vm->lock);
 	dev = assigned_find(vm, arg.assigned_dev_id);
 	if (dev)
@@ -390,12 +386,11 @@ long assign_set_msix_entry(struct vm *vm, void *user)
 {
 	struct kvm_assigned_msix_entry arg;
 	struct assigned *dev;
-	long rc = -EINVAL;
+	long rc = assign_argument(&arg, user, sizeof arg);
 
-	if (!assign_offered())
-		return -ENOTTY;
-	if (copy_in(&arg, user, sizeof arg))
-		return -EFAULT;
+	if (rc < 0)
+		return rc;
+	rc = -EINVAL;
 	pthread_mutex_lock(&vm->lock);
 	dev = assigned_find(vm, arg.assigned_dev_id);
 	if (dev)
@@ -408,12 +403,11 @@ long assign_set_intx_mask(struct vm *vm, void *user)
 {
 	struct kvm_assigned_pci_dev arg;
 	struct assigned *dev;
-	long rc = -ENODEV;
+	long rc = assign_argument(&arg, user, sizeof arg);
 
-	if (!assign_offered())
-		return -ENOTTY;
-	if (copy_in(&arg, user, sizeof arg))
-		return -EFAULT;
+	if (rc < 0)
+		return rc;
+	rc = -ENODEV;
 	pthread_mutex_lock(&vm->lock);
 	dev = assigned_find(vm, arg.assigned_dev_id);
 	if (dev) {

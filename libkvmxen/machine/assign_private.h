@@ -1,5 +1,6 @@
 /*
- * assign_private: what the files of assign share. Everything here is called with vm->lock held.
+ * assign_private: what the files of assign share. Called with vm->lock held,
+ * if nothing else is said.
  *
  *	assign.c      the devices of a VM, in the library and in Xen
  *	assign_irq.c  their interrupts
@@ -30,6 +31,10 @@ struct assigned {
 	uint32_t msix_nr;   /* entries, KVM_ASSIGN_SET_MSIX_NR */
 	struct assigned_irq line, *msix;
 };
+
+/* The VMM's argument of one of the ioctls. 0, -ENOTTY where they are not offered, -EFAULT. Takes no
+ * lock. */
+int assign_argument(void *arg, const void *user, size_t size);
 
 struct assigned *assigned_find(struct vm *vm, uint32_t id);
 
