@@ -20,6 +20,7 @@
 #include "libkvmxen/machine/janitor.h"
 #include "libkvmxen/machine/load.h"
 #include "libkvmxen/machine/monitor.h"
+#include "libkvmxen/machine/spare.h"
 #include "libkvmxen/machine/world.h"
 #include "libkvmxen/message.h"
 
@@ -127,45 +128,66 @@ static int set_up_server(struct vm *vm)
 	return rc;
 }
 
-static int bind_vcpus(struct vm *vm)
+static int bind_vcpu(struct vm *vm, struct vcpu *vcpu)
 {
 	const struct device_ops *ops = vm->xen.dev->ops;
-	unsigned count = atomic_load(&vm->vcpu_count), i;
-	int rc;
+	int rc = ops->evtchn_open(vm->xen.dev, vm->domid, &vcpu->evtchn);
 
-	for (i = 0; i < count; i++) {
-		struct vcpu *vcpu = vm->vcpus[i];
-
-		rc = ops->evtchn_open(vm->xen.dev, vm->domid, &vcpu->evtchn);
-		if (rc < 0)
-			return rc;
-		vcpu->slot = &vm->ioreqs->vcpu_ioreq[i];
-		rc = ops->evtchn_bind(vcpu->evtchn, vm->domid, vcpu->slot->vp_eport);
-		if (rc < 0)
-			return rc;
-		vcpu->port = rc;
-	}
+	if (rc < 0)
+		return rc;
+	vcpu->slot = &vm->ioreqs->vcpu_ioreq[vcpu->index];
+	rc = ops->evtchn_bind(vcpu->evtchn, vm->domid, vcpu->slot->vp_eport);
+	if (rc < 0)
+		return rc;
+	vcpu->port = rc;
 	return 0;
+}
+
+static int bind_vcpus(struct vm *vm)
+{
+	unsigned count = atomic_load(&vm->vcpu_count), i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < count; i++)
+		rc = bind_vcpu(vm, vm->vcpus[i]);
+	return rc;
+}
+
+static void unbind_vcpu(struct vcpu *vcpu)
+{
+	const struct device_ops *ops = vcpu->vm->xen.dev->ops;
+
+	if (!vcpu->evtchn)
+		return;
+	if (vcpu->port)
+		ops->evtchn_unbind(vcpu->evtchn, vcpu->port);
+	ops->evtchn_close(vcpu->evtchn);
+	vcpu->evtchn = NULL;
+	vcpu->port = 0;
+	vcpu->masked_port = 0;
+	vcpu->slot = NULL;
 }
 
 static void unbind_vcpus(struct vm *vm)
 {
-	const struct device_ops *ops = vm->xen.dev->ops;
 	unsigned count = atomic_load(&vm->vcpu_count), i;
 
-	for (i = 0; i < count; i++) {
-		struct vcpu *vcpu = vm->vcpus[i];
+	for (i = 0; i < count; i++)
+		unbind_vcpu(vm->vcpus[i]);
+}
 
-		if (!vcpu->evtchn)
-			continue;
-		if (vcpu->port)
-			ops->evtchn_unbind(vcpu->evtchn, vcpu->port);
-		ops->evtchn_close(vcpu->evtchn);
-		vcpu->evtchn = NULL;
-		vcpu->port = 0;
-		vcpu->masked_port = 0;
-		vcpu->slot = NULL;
+int domain_add_vcpu(struct vm *vm, struct vcpu *vcpu)
+{
+	int rc;
+
+	spare_adopt(vm, vcpu->index);
+	rc = bind_vcpu(vm, vcpu);
+	if (rc < 0) {
+		unbind_vcpu(vcpu);
+		message_error("KVM_CREATE_VCPU: no event channel for vcpu %u: %s", vcpu->id,
+			      strerror(-rc));
 	}
+	return rc;
 }
 
 /* What the VMM is called in `xl list`: KVMXEN_NAME, or kvmxen-<pid>; a second VM of the same
@@ -190,7 +212,7 @@ static void choose_name(struct vm *vm)
 static int create(struct vm *vm)
 {
 	struct domain_config config = {
-		.vcpus = atomic_load(&vm->vcpu_count),
+		.vcpus = vm->domain_vcpus = spare_total(vm),
 		.emulation = vm->interrupts.irqchip ? EMULATION_HVM : EMULATION_LAPIC,
 		.iommu = assign_wanted(vm),
 	};
@@ -234,6 +256,7 @@ static int start(struct vm *vm, const char **step)
 	STEP(bind_vcpus(vm));
 	STEP(assign_materialise(vm));
 	STEP(memory_flush(vm));
+	STEP(spare_start(vm));
 	if (monitor_wanted())
 		STEP(monitor_start(vm));
 	vm->debugged = false;
@@ -304,6 +327,7 @@ void domain_end(struct vm *vm, bool keep_content)
 	if (vm->ioreqs) {
 		answer_all(vm);
 		unbind_vcpus(vm);
+		spare_stop(vm);
 		/* The server itself goes with the domain: paused vcpus have not yet taken their
 		 * answers. */
 		vm->xen.dev->ops->ioreq_server_unmap(vm->xen.dev, vm->ioreqs);

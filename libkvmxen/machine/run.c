@@ -20,6 +20,7 @@
 #include "libkvmxen/machine/shutdown.h"
 #include "libkvmxen/machine/wait.h"
 #include "libkvmxen/machine/window.h"
+#include "libkvmxen/machine/spare.h"
 #include "libkvmxen/machine/world.h"
 #include "libkvmxen/message.h"
 
@@ -424,6 +425,9 @@ static int look_idle(struct run *r, long *rc)
 	r->idle_ms = r->idle_ms * 2 > IDLE_LAST_MS ? IDLE_LAST_MS : r->idle_ms * 2;
 	if (world_slot_state(vcpu) == STATE_IOREQ_READY)
 		return 0;
+	/* An answer that Xen has not looked at: its event was refused. */
+	if (world_slot_state(vcpu) == STATE_IORESP_READY)
+		vm->xen.dev->ops->evtchn_notify(vcpu->evtchn, vcpu->port);
 	if (ops->domain_info(vm->xen.ctl, vm->domid, &info) != 0 || info.dying) {
 		if (vm_live(vm))
 			message_error("KVM_RUN: domain %u is gone: somebody destroyed it",
@@ -449,6 +453,7 @@ static int look_idle(struct run *r, long *rc)
 		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_FAIL_ENTRY);
 		return 1;
 	}
+	spare_beat(vm);
 	if (info.paused || ops->vcpu_info(vm->xen.ctl, vm->domid, vcpu->index, &bits) != 0 ||
 	    world_slot_state(vcpu) == STATE_IOREQ_READY)
 		return 0;

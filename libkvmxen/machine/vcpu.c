@@ -10,6 +10,7 @@
 
 #include "libkvmxen/machine/tsc.h"
 #include "libkvmxen/machine/inject.h"
+#include "libkvmxen/machine/domain.h"
 #include "libkvmxen/message.h"
 
 /* The fd's file: a memfd, so that the VMM's own mmap, dup and close of it are the kernel's work. */
@@ -61,11 +62,12 @@ static int check(struct vm *vm, unsigned long id)
 		message_refused("KVM_CREATE_VCPU: id %lu is there already", id);
 		return -EEXIST;
 	}
-	if (atomic_load(&vm->phase) != VM_NEW) {
+	if (atomic_load(&vm->phase) != VM_NEW &&
+	    (!vm_live(vm) || atomic_load(&vm->vcpu_count) >= vm->domain_vcpus)) {
 		message_error(
 			"KVM_CREATE_VCPU: id %lu comes after the first KVM_RUN: Xen fixes the "
-			"number of vcpus when the domain is made",
-			id);
+			"number of vcpus when the domain is made, and made %u",
+			id, vm->domain_vcpus);
 		return -EINVAL;
 	}
 	return 0;
@@ -101,6 +103,10 @@ struct vcpu *vcpu_create(struct vm *vm, unsigned long id)
 		pthread_mutex_init(&vcpu->mutex, NULL);
 		vcpu_state_reset(&vcpu->state, id, boot, vm->interrupts.lapic);
 		tsc_created(vcpu);
+		if (vm_live(vm))
+			rc = domain_add_vcpu(vm, vcpu);
+	}
+	if (rc == 0) {
 		vm->vcpus[vcpu->index] = vcpu;
 		atomic_fetch_add(&vm->vcpu_count, 1);
 	}

@@ -59,6 +59,10 @@ struct vm {
 	struct vcpu *vcpus[VM_MAX_VCPUS]; /* by Xen's number: the order of KVM_CREATE_VCPU */
 	atomic_uint vcpu_count;
 
+	unsigned domain_vcpus; /* Xen's, from the domain's making on: vcpus and spare ones */
+	struct event_channels *spare_channels; /* machine/spare.c; NULL: there are none */
+	uint32_t spare_ports[VM_MAX_VCPUS];
+
 	struct memory memory;         /* slots and what is under them */
 	struct interrupts interrupts; /* irqchip, routing, irqfds, ioeventfds, coalesced zones */
 	struct worker *worker;        /* one thread for each VM: everything that waits */

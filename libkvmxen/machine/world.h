@@ -37,16 +37,21 @@ bool world_answer(struct vcpu *vcpu);
 /* Waits (on a futex) until the world is not stopped. */
 void world_wait(struct vm *vm);
 
-/* The state of the vcpu's request slot, with acquire semantics; no load before it sees the rest. */
-static inline uint8_t world_slot_state(const struct vcpu *vcpu)
+/* The state of a request slot, with acquire semantics; no load before it sees the rest. */
+static inline uint8_t world_request_state(const struct ioreq *slot)
 {
 	/* state is a bit-field: its byte is read as a whole and picked apart. Xen writes it with
 	 * plain stores after a barrier, as the header's protocol says. */
-	const volatile uint8_t *bytes = (const volatile uint8_t *)vcpu->slot;
+	const volatile uint8_t *bytes = (const volatile uint8_t *)slot;
 	uint8_t state = bytes[offsetof(struct ioreq, vp_eport) + 6] & 0xf;
 
 	atomic_thread_fence(memory_order_acquire);
 	return state;
+}
+
+static inline uint8_t world_slot_state(const struct vcpu *vcpu)
+{
+	return world_request_state(vcpu->slot);
 }
 
 #endif

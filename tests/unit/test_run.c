@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "libkvmxen/machine/quiet.h"
 #include "libkvmxen/machine/quiet.h"
+#include "libkvmxen/machine/spare.h"
 #include "tests/unit/unit_machine.h"
 
 #define MMIO 0xe0000000ull
@@ -645,6 +647,85 @@ static void two_vcpus_do_not_disturb_each_other(void)
 	kvm_machine_free(&m);
 }
 
+/* --- vcpus that come late --- */
+
+static long create_vcpu(unsigned id)
+{
+	return machine_ioctl(m.vm, KVM_CREATE_VCPU, (void *)(uintptr_t)id);
+}
+
+static void add_vcpu(void)
+{
+	unsigned id = m.vcpus++;
+
+	m.vcpu[id] = create_vcpu(id);
+	CU_ASSERT_FATAL(m.vcpu[id] >= 0);
+	m.run[id] = mmap(NULL, VCPU_MMAP_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, m.vcpu[id], 0);
+}
+
+static void a_vcpu_created_late_runs(void)
+{
+	kvm_machine_new(&m, 1, true, one_out);
+	CU_ASSERT(out_comes(0, 0x3f8, 1, 0x41));
+	add_vcpu();
+	runnable(1);
+	fake_guest_out(domid(), 1, 0x3f8, 1, 0x42);
+	CU_ASSERT(out_comes(1, 0x3f8, 1, 0x42));
+	fake_guest_out(domid(), 0, 0x3f8, 1, 0x43);
+	CU_ASSERT(out_comes(0, 0x3f8, 1, 0x43));
+	/* Until Xen has none left. */
+	quiet_begin();
+	for (unsigned id = 2; id < 1 + SPARE_VCPUS; id++) {
+		long fd = create_vcpu(id);
+
+		CU_ASSERT(fd >= 0);
+		kvmxen_close(fd);
+	}
+	CU_ASSERT_EQUAL(create_vcpu(100), -EINVAL);
+	quiet_end();
+	kvm_machine_free(&m);
+}
+
+/* KVM_CAP_MAX_VCPU_ID says how many there may ever be. */
+static void the_domain_has_as_many_vcpus_as_were_announced(void)
+{
+	struct kvm_enable_cap cap = {.cap = KVM_CAP_MAX_VCPU_ID, .args = {2}};
+
+	kvm_machine_new(&m, 0, true, one_out);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_ENABLE_CAP, &cap), 0);
+	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_ENABLE_CAP, &cap), 0);
+	add_vcpu();
+	cap.args[0] = 3;
+	quiet_begin();
+	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_ENABLE_CAP, &cap), -EINVAL);
+	CU_ASSERT_EQUAL(create_vcpu(2), -EINVAL);
+	quiet_end();
+	CU_ASSERT(out_comes(0, 0x3f8, 1, 0x41));
+	CU_ASSERT_EQUAL(machine_vm(&m)->domain_vcpus, 2);
+	kvm_machine_free(&m);
+}
+
+/* INIT and SIPI to all: the processors that the VMM has not made execute nothing, and do not keep
+ * the domain from shutting down. */
+static void a_spare_vcpu_that_is_started_stands_still(void)
+{
+	struct hvm_hw_cpu before, after;
+	int op;
+
+	kvm_machine_new(&m, 1, true, one_out);
+	machine_executes_at(&m, 0, 0x1000);
+	CU_ASSERT(out_comes(0, 0x3f8, 1, 0x41));
+	op = fake_guest_nop(domid(), 1);
+	CU_ASSERT_EQUAL(fake_guest_sipi(domid(), 1, 0x9f), 0);
+	CU_ASSERT(fake_vcpu_wait(domid(), 1, FAKE_WAITING, MACHINE_SOON));
+	CU_ASSERT(fake_guest_regs(domid(), 1, &before));
+	fake_guest_triple_fault(domid(), 0);
+	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_SHUTDOWN));
+	CU_ASSERT_FALSE(fake_guest_done(domid(), 1, op));
+	CU_ASSERT(fake_guest_regs(domid(), 1, &after) && after.rip == before.rip);
+	kvm_machine_free(&m);
+}
+
 /* --- the domain goes --- */
 
 static void a_domain_destroyed_behind_our_back_is_a_shutdown(void)
@@ -866,6 +947,9 @@ void register_run_suite(void)
 	CU_ADD_TEST(suite, a_triple_fault_where_no_memory_is_is_an_internal_error);
 	CU_ADD_TEST(suite, a_triple_fault_stops_that_vcpu_alone);
 	CU_ADD_TEST(suite, two_vcpus_do_not_disturb_each_other);
+	CU_ADD_TEST(suite, a_vcpu_created_late_runs);
+	CU_ADD_TEST(suite, the_domain_has_as_many_vcpus_as_were_announced);
+	CU_ADD_TEST(suite, a_spare_vcpu_that_is_started_stands_still);
 	CU_ADD_TEST(suite, a_domain_destroyed_behind_our_back_is_a_shutdown);
 	CU_ADD_TEST(suite, registers_at_an_exit);
 	CU_ADD_TEST(suite, what_was_read_is_written_back_without_a_load);
