@@ -5,14 +5,16 @@
 
 unsigned spare_total(const struct vm *vm)
 {
-	unsigned count = atomic_load(&vm->vcpu_count);
-	/* KVM_CREATE_VCPU itself chooses VM_MAX_VCPU_ID when nobody has. */
-	unsigned total =
-		vm->vcpu_ids && vm->vcpu_ids < VM_MAX_VCPU_ID ? vm->vcpu_ids : count + SPARE_VCPUS;
+	unsigned count = atomic_load(&vm->vcpu_count), total = count;
 
-	/* The toolstack has chosen. */
-	if (adopt_wanted() || total < count)
-		total = count;
+	/* KVM_CREATE_VCPU itself chooses VM_MAX_VCPU_ID when nobody has. */
+	if (adopt_wanted())
+		total = count; /* the toolstack has chosen */
+	else if (vm->vcpu_ids && vm->vcpu_ids < VM_MAX_VCPU_ID)
+		total = vm->vcpu_ids;
+	else if (!vm->xen.ctl->watches) /* the broker counts them against its user's limit */
+		total = count + SPARE_VCPUS;
+	total = total < count ? count : total;
 	return total > VM_MAX_VCPUS ? VM_MAX_VCPUS : total;
 }
 

@@ -2,7 +2,8 @@
  * spare: vcpus that Xen has and KVM_CREATE_VCPU has not asked for yet.
  *
  * Xen fixes the number of vcpus when the domain is made, so a few are made beyond those that are
- * there: as many as the VMM has announced by KVM_CAP_MAX_VCPU_ID, else SPARE_VCPUS.
+ * there: as many as the VMM has announced by KVM_CAP_MAX_VCPU_ID, else SPARE_VCPUS; under
+ * the broker none but what was announced.
  *
  * A spare vcpu is down, but a guest that sends INIT and SIPI to all processors starts it. It is
  * kept from executing anything by an invalidate request that was armed before the guest began: it
