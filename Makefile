@@ -23,6 +23,10 @@ quiet = @printf '  %-7s %s\n' '$(1)' '$(2)';
 LIB_SRCS := $(sort $(wildcard libkvmxen/*.c libkvmxen/*/*.c))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/obj/%.o)
 
+# The shared library is optimized as a whole: what an exit calls is then one piece (libkvmxen/hot.h).
+LTO ?= -flto=auto
+$(LIB_OBJS): EXTRA_CFLAGS = $(if $(LTO),$(LTO) -ffat-lto-objects)
+
 .PHONY: all
 all: $(BUILD)/kvmxen $(BUILD)/libkvmxen-preload.so $(BUILD)/libkvmxen.so $(BUILD)/libkvmxen.a $(BUILD)/kvmxen-janitor \
 	$(BUILD)/kvmxend $(BUILD)/kvmxen-dm \
@@ -36,7 +40,7 @@ $(BUILD)/libkvmxen.a: $(LIB_OBJS)
 	$(call quiet,AR,$@)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/$(SONAME): $(LIB_OBJS) libkvmxen/libkvmxen.map
-	$(call quiet,LD,$@)$(CC) -shared -pthread -Wl,-soname,$(SONAME) -Wl,--version-script=libkvmxen/libkvmxen.map \
+	$(call quiet,LD,$@)$(CC) -shared -pthread $(CFLAGS) $(LTO) -Wl,-soname,$(SONAME) -Wl,--version-script=libkvmxen/libkvmxen.map \
 		-Wl,-z,defs $(LDFLAGS) -o $@ $(LIB_OBJS) $(XEN_LIBS)
 $(BUILD)/libkvmxen.so: $(BUILD)/$(SONAME)
 	@ln -sf $(SONAME) $@

@@ -1,6 +1,8 @@
 #include "libkvmxen/gate.h"
+#include "libkvmxen/hot.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <sys/rseq.h>
 
 /* An abort is a signal or a loss of the processor within some ten instructions. */
@@ -8,14 +10,24 @@
 
 _Static_assert(ECANCELED == 125 && RSEQ_SIG == 0x53053053, "as in the assembler text");
 
-static struct rseq *rseq_area(void)
+/* libc's __rseq_offset, nearer. */
+static HOT_DATA ptrdiff_t area_offset;
+static HOT_DATA bool registered;
+
+__attribute__((constructor)) static void find_area(void)
 {
-	return (struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
+	area_offset = __rseq_offset;
+	registered = __rseq_size != 0;
 }
 
-bool gate_works(void)
+static inline struct rseq *rseq_area(void)
 {
-	return __rseq_size != 0 && (int)rseq_area()->cpu_id >= 0;
+	return (struct rseq *)((char *)__builtin_thread_pointer() + area_offset);
+}
+
+HOT bool gate_works(void)
+{
+	return registered && (int)rseq_area()->cpu_id >= 0;
 }
 
 /*

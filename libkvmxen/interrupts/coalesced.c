@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libkvmxen/hot.h"
 #include "libkvmxen/message.h"
 
 #define RING_ENTRIES                                                                               \
@@ -29,7 +30,7 @@ static struct kvm_coalesced_mmio_ring *ring_of(struct vm *vm)
 }
 
 /* The ring is the VMM's memory: first and last may be anything. */
-static bool ring_put(struct vm *vm, const struct kvm_coalesced_mmio *entry)
+HOT static bool ring_put(struct vm *vm, const struct kvm_coalesced_mmio *entry)
 {
 	struct interrupts_private *p = vm->interrupts.private;
 	struct kvm_coalesced_mmio_ring *ring = ring_of(vm);
@@ -57,7 +58,7 @@ static bool zone_holds(const struct zone *zone, uint64_t address, uint64_t lengt
 }
 
 /* The index after the last zone of the bus that starts at or below the address. */
-static size_t upper_bound(const struct zones *table, bool pio, uint64_t address)
+HOT static size_t upper_bound(const struct zones *table, bool pio, uint64_t address)
 {
 	size_t low = 0, high = table->count;
 
@@ -73,7 +74,7 @@ static size_t upper_bound(const struct zones *table, bool pio, uint64_t address)
 	return low;
 }
 
-static bool zones_hold(const struct zones *table, bool pio, uint64_t address, unsigned size)
+HOT static bool zones_hold(const struct zones *table, bool pio, uint64_t address, unsigned size)
 {
 	size_t at = upper_bound(table, pio, address);
 
@@ -88,8 +89,8 @@ static bool zones_hold(const struct zones *table, bool pio, uint64_t address, un
 	return false;
 }
 
-bool coalesced_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
-		     uint64_t data)
+HOT bool coalesced_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
+			 uint64_t data)
 {
 	struct vm *vm = vcpu->vm;
 	struct interrupts_private *p = vm->interrupts.private;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libkvmxen/hot.h"
 #include "libkvmxen/message.h"
 
 #define LAPIC_ISR     0x100
@@ -59,7 +60,7 @@ void eoi_expect(struct vm *vm, const struct kvm_msi *msi)
 		message_debug("vcpu %u is not woken: %s", vcpu->id, strerror(errno));
 }
 
-bool interrupts_expect_eoi(struct vcpu *vcpu)
+HOT bool interrupts_expect_eoi(struct vcpu *vcpu)
 {
 	unsigned word;
 

@@ -1,4 +1,5 @@
 #include "libkvmxen/interrupts/interrupts_private.h"
+#include "libkvmxen/hot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -41,8 +42,8 @@ unsigned interrupts_given(const struct vm *vm)
 	return atomic_load(&vm->interrupts.private->given);
 }
 
-bool interrupts_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
-		      uint64_t data, bool is_write)
+HOT bool interrupts_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
+			  uint64_t data, bool is_write)
 {
 	struct vm_stats *stats = vcpu->vm->stats;
 

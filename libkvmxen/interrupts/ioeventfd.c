@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libkvmxen/hot.h"
 #include "libkvmxen/message.h"
 
 #define FLAGS_VALID ((1u << kvm_ioeventfd_flag_nr_max) - 1)
@@ -33,7 +34,7 @@ struct ioeventfds {
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
-static int key_compare(const struct ioeventfd *a, const struct ioeventfd *b)
+HOT static int key_compare(const struct ioeventfd *a, const struct ioeventfd *b)
 {
 	int order = COMPARE(a->bus, b->bus);
 
@@ -49,7 +50,7 @@ static int key_compare(const struct ioeventfd *a, const struct ioeventfd *b)
 }
 
 /* The index of the first entry that is not below the key. */
-static size_t lower_bound(const struct ioeventfds *table, const struct ioeventfd *key)
+HOT static size_t lower_bound(const struct ioeventfds *table, const struct ioeventfd *key)
 {
 	size_t low = 0, high = table ? table->count : 0;
 
@@ -64,7 +65,7 @@ static size_t lower_bound(const struct ioeventfds *table, const struct ioeventfd
 	return low;
 }
 
-static const struct ioeventfd *find(const struct ioeventfds *table, const struct ioeventfd *key)
+HOT static const struct ioeventfd *find(const struct ioeventfds *table, const struct ioeventfd *key)
 {
 	size_t at = lower_bound(table, key);
 
@@ -73,7 +74,8 @@ static const struct ioeventfd *find(const struct ioeventfds *table, const struct
 	return &table->entries[at];
 }
 
-bool ioeventfd_match(struct vm *vm, uint8_t type, uint64_t address, unsigned size, uint64_t data)
+HOT bool ioeventfd_match(struct vm *vm, uint8_t type, uint64_t address, unsigned size,
+			 uint64_t data)
 {
 	struct interrupts_private *p = vm->interrupts.private;
 	struct ioeventfd key = {

@@ -1,8 +1,9 @@
 #include "libkvmxen/interrupts/interrupts_private.h"
+#include "libkvmxen/hot.h"
 
 #include <sched.h>
 
-unsigned readers_enter(struct readers *readers)
+HOT unsigned readers_enter(struct readers *readers)
 {
 	unsigned ticket = atomic_load(&readers->phase) & 1;
 
@@ -10,7 +11,7 @@ unsigned readers_enter(struct readers *readers)
 	return ticket;
 }
 
-void readers_exit(struct readers *readers, unsigned ticket)
+HOT void readers_exit(struct readers *readers, unsigned ticket)
 {
 	atomic_fetch_sub(&readers->inside[ticket], 1);
 }

@@ -11,6 +11,7 @@
 
 #include "include/kvmxen/kvmxen.h"
 #include "libkvmxen/intercept.h"
+#include "libkvmxen/hot.h"
 #include "libkvmxen/ioctl/copy.h"
 #include "libkvmxen/ioctl/create.h"
 #include "libkvmxen/ioctl/fd.h"
@@ -82,16 +83,16 @@ static long on_vcpu(const struct ioctl_row *row, struct vcpu *vcpu, void *argume
 	long rc;
 
 	/* KVM's own rule: one ioctl of a vcpu at a time, the running KVM_RUN included. */
-	pthread_mutex_lock(&vcpu->mutex);
+	vcpu_lock(&vcpu->lock);
 	/* A load that began while the vcpu was in KVM_RUN still writes its state. */
 	if (row->request != KVM_RUN)
 		world_wait(vcpu->vm);
 	rc = call(row, vcpu, argument);
-	pthread_mutex_unlock(&vcpu->mutex);
+	vcpu_unlock(&vcpu->lock);
 	return rc;
 }
 
-static bool foreign_process(const struct file *file)
+HOT static bool foreign_process(const struct file *file)
 {
 	const struct vm *vm = file->kind == FD_VM ? file->object : NULL;
 
@@ -102,16 +103,36 @@ static bool foreign_process(const struct file *file)
 	return vm && vm->owner != fd_process();
 }
 
-/* The request's high half is nothing to the kernel. */
-static long dispatch(struct file *file, unsigned long request, void *argument)
+COLD static long refuse_foreign(const struct file *file, unsigned long request)
 {
 	const struct ioctl_row *row = ioctl_row(request & 0xffffffff, file->kind);
 
-	if (foreign_process(file)) {
-		message_refused("%s: the VM belongs to the process that made it",
-				row ? row->name : "ioctl");
-		return -EIO;
-	}
+	message_refused("%s: the VM belongs to the process that made it",
+			row ? row->name : "ioctl");
+	return -EIO;
+}
+
+/* Called for each exit, so without the way through the table, whose row says the same. */
+static inline long run(struct vcpu *vcpu)
+{
+	long rc;
+
+	vcpu_lock(&vcpu->lock);
+	rc = vcpu_run(vcpu);
+	vcpu_unlock(&vcpu->lock);
+	return rc;
+}
+
+/* The request's high half is nothing to the kernel. */
+HOT static long dispatch(struct file *file, unsigned long request, void *argument)
+{
+	const struct ioctl_row *row;
+
+	if (foreign_process(file))
+		return refuse_foreign(file, request);
+	if (request == KVM_RUN && file->kind == FD_VCPU && !argument)
+		return run(file->object);
+	row = ioctl_row(request & 0xffffffff, file->kind);
 	if (!row || !row->handler)
 		return unknown(file, request, row, argument);
 	if (file->kind == FD_VCPU)
@@ -119,7 +140,7 @@ static long dispatch(struct file *file, unsigned long request, void *argument)
 	return call(row, file->object, argument);
 }
 
-static int result(long rc)
+HOT static int result(long rc)
 {
 	if (rc >= 0)
 		return (int)rc;
@@ -136,7 +157,7 @@ EXPORT int kvmxen_open(int flags)
 	return result(fd);
 }
 
-EXPORT int kvmxen_ioctl(int fd, unsigned long request, void *argument)
+EXPORT HOT int kvmxen_ioctl(int fd, unsigned long request, void *argument)
 {
 	struct file *file = fd_get(fd);
 	long rc;
@@ -193,9 +214,9 @@ EXPORT int kvmxen_losses(int fd, void (*call)(void *context, const struct kvmxen
 	} else if (file->kind == FD_VCPU) {
 		struct vcpu *vcpu = file->object;
 
-		pthread_mutex_lock(&vcpu->mutex);
+		vcpu_lock(&vcpu->lock);
 		rc = vcpu_losses(vcpu, pass, &report);
-		pthread_mutex_unlock(&vcpu->mutex);
+		vcpu_unlock(&vcpu->lock);
 	}
 	file_put(file);
 	return result(rc);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "libkvmxen/hot.h"
 #include "libkvmxen/machine/vfio.h"
 #include "libkvmxen/machine/vcpu.h"
 #include "libkvmxen/machine/vm.h"
@@ -16,7 +17,7 @@ typedef _Atomic(struct file *) entry;
 static _Atomic(entry *) blocks[BLOCKS];
 static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file *free_files;
-static unsigned process_generation;
+static HOT_DATA unsigned process_generation;
 
 static void after_fork(void)
 {
@@ -28,12 +29,12 @@ __attribute__((constructor)) static void watch_forks(void)
 	pthread_atfork(NULL, NULL, after_fork);
 }
 
-unsigned fd_process(void)
+HOT unsigned fd_process(void)
 {
 	return process_generation;
 }
 
-static entry *entry_of(int fd, bool make)
+HOT static entry *entry_of(int fd, bool make)
 {
 	unsigned block = (unsigned)fd / BLOCK_SIZE;
 	entry *entries;
@@ -73,7 +74,7 @@ static struct file *file_new(enum fd_kind kind, void *object)
 	return file;
 }
 
-static bool file_try_get(struct file *file)
+HOT static bool file_try_get(struct file *file)
 {
 	unsigned refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
 
@@ -83,13 +84,12 @@ static bool file_try_get(struct file *file)
 	return false;
 }
 
-void file_put(struct file *file)
+/* The last reference. */
+COLD static void file_end(struct file *file)
 {
 	enum fd_kind kind = file->kind;
 	void *object = file->object;
 
-	if (atomic_fetch_sub(&file->refs, 1) != 1)
-		return;
 	pthread_mutex_lock(&free_lock);
 	file->next_free = free_files;
 	free_files = file;
@@ -102,7 +102,13 @@ void file_put(struct file *file)
 		vfio_release(object);
 }
 
-struct file *fd_get(int fd)
+HOT void file_put(struct file *file)
+{
+	if (atomic_fetch_sub(&file->refs, 1) == 1)
+		file_end(file);
+}
+
+HOT struct file *fd_get(int fd)
 {
 	entry *e = entry_of(fd, false);
 	struct file *file;

@@ -10,7 +10,7 @@
  * Instructions that Xen intercepts and steps over itself would take TF's #DB into the guest. They
  * are stepped with a hardware breakpoint behind them.
  *
- * Threads: monitor events on the monitor's; all else on the vcpu's own, with vcpu->mutex.
+ * Threads: monitor events on the monitor's; all else on the vcpu's own, with vcpu->lock.
  */
 #ifndef KVMXEN_MACHINE_DEBUG_H
 #define KVMXEN_MACHINE_DEBUG_H

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "libkvmxen/hot.h"
 #include "libkvmxen/message.h"
 
 #define PCI_CONFIG_DATA 0xcfc
@@ -11,7 +12,26 @@ static uint64_t size_mask(unsigned size)
 	return size >= 8 ? ~0ull : (1ull << (size * 8)) - 1;
 }
 
-bool exit_take(struct vcpu *vcpu)
+/* size: 1, 2, 4 or 8. No call of memcpy, for hot.h's reason. */
+static inline void copy(void *to, const void *from, unsigned size)
+{
+	switch (size) {
+	case 1:
+		memcpy(to, from, 1);
+		break;
+	case 2:
+		memcpy(to, from, 2);
+		break;
+	case 4:
+		memcpy(to, from, 4);
+		break;
+	default:
+		memcpy(to, from, 8);
+		break;
+	}
+}
+
+HOT bool exit_take(struct vcpu *vcpu)
 {
 	struct ioreq *io = &vcpu->io;
 
@@ -75,7 +95,7 @@ static void count_exit(struct vcpu *vcpu, uint32_t reason)
 	stats_exit(vcpu->stats, reason);
 }
 
-static enum exit_result show_pio(struct vcpu *vcpu)
+HOT static enum exit_result show_pio(struct vcpu *vcpu)
 {
 	struct ioreq *io = &vcpu->io;
 	struct kvm_run *run = vcpu->run;
@@ -92,7 +112,7 @@ static enum exit_result show_pio(struct vcpu *vcpu)
 	run->io.data_offset = VCPU_PIO_OFFSET;
 	if (io->dir != IOREQ_READ) {
 		if (!io->data_is_ptr)
-			memcpy(vcpu->pio, &io->data, io->size);
+			copy(vcpu->pio, &io->data, io->size);
 		else
 			for (i = 0; i < n; i++)
 				guest_read(vcpu, step(io, io->data, vcpu->io_done + i),
@@ -103,7 +123,7 @@ static enum exit_result show_pio(struct vcpu *vcpu)
 	return EXIT_SHOWN;
 }
 
-static enum exit_result show_mmio(struct vcpu *vcpu, uint64_t data)
+HOT static enum exit_result show_mmio(struct vcpu *vcpu, uint64_t data)
 {
 	struct ioreq *io = &vcpu->io;
 	struct kvm_run *run = vcpu->run;
@@ -113,7 +133,7 @@ static enum exit_result show_mmio(struct vcpu *vcpu, uint64_t data)
 	run->mmio.is_write = io->dir != IOREQ_READ;
 	memset(run->mmio.data, 0, sizeof run->mmio.data);
 	if (run->mmio.is_write)
-		memcpy(run->mmio.data, &data, io->size);
+		copy(run->mmio.data, &data, io->size);
 	vcpu->io_shown = 1;
 	count_exit(vcpu, KVM_EXIT_MMIO);
 	return EXIT_SHOWN;
@@ -150,7 +170,7 @@ static bool serve_memory(struct vcpu *vcpu)
 	return true;
 }
 
-enum exit_result exit_next(struct vcpu *vcpu)
+HOT enum exit_result exit_next(struct vcpu *vcpu)
 {
 	struct ioreq *io = &vcpu->io;
 
@@ -179,7 +199,7 @@ enum exit_result exit_next(struct vcpu *vcpu)
 	return EXIT_ANSWER;
 }
 
-void exit_complete(struct vcpu *vcpu)
+HOT void exit_complete(struct vcpu *vcpu)
 {
 	struct ioreq *io = &vcpu->io;
 	const char *from = io->type == IOREQ_TYPE_PIO ? vcpu->pio : (char *)vcpu->run->mmio.data;
@@ -189,7 +209,7 @@ void exit_complete(struct vcpu *vcpu)
 		if (!io->data_is_ptr) {
 			uint64_t data = 0;
 
-			memcpy(&data, from, io->size);
+			copy(&data, from, io->size);
 			io->data = data;
 		} else {
 			for (i = 0; i < vcpu->io_shown; i++)
@@ -201,7 +221,7 @@ void exit_complete(struct vcpu *vcpu)
 	vcpu->io_shown = 0;
 }
 
-void exit_result_to_slot(struct vcpu *vcpu)
+HOT void exit_result_to_slot(struct vcpu *vcpu)
 {
 	if (vcpu->io.dir == IOREQ_READ && !vcpu->io.data_is_ptr)
 		vcpu->slot->data = vcpu->io.data;

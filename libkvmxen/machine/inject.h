@@ -5,7 +5,7 @@
  * has no record in the image, so with others up it is a load of all (machine/load.h), with the
  * world stopped. A vcpu that is up alone needs no more than its own record.
  *
- * Threads: the vcpu's own, which holds vcpu->mutex.
+ * Threads: the vcpu's own, which holds vcpu->lock.
  */
 #ifndef KVMXEN_MACHINE_INJECT_H
 #define KVMXEN_MACHINE_INJECT_H

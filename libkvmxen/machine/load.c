@@ -381,7 +381,7 @@ static void hold(struct vm *vm, struct vcpu_records *all)
 		for (int patience = 100; patience > 0; patience--) {
 			all[i].in_run = atomic_load(&vcpu->in_run);
 			if (!all[i].in_run)
-				all[i].locked = pthread_mutex_trylock(&vcpu->mutex) == 0;
+				all[i].locked = vcpu_trylock(&vcpu->lock);
 			if (all[i].in_run || all[i].locked)
 				break;
 			sched_yield(); /* in an ioctl of its own: that may wait for us */
@@ -395,7 +395,7 @@ static void let_go(struct vm *vm, struct vcpu_records *all)
 
 	for (i = 0; i < count; i++) {
 		if (all[i].locked)
-			pthread_mutex_unlock(&vm->vcpus[i]->mutex);
+			vcpu_unlock(&vm->vcpus[i]->lock);
 		free(all[i].own_view);
 	}
 	free(all);

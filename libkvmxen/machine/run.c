@@ -11,6 +11,7 @@
 #include <xen/sched.h>
 
 #include "libkvmxen/convert/convert.h"
+#include "libkvmxen/hot.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/exit.h"
 #include "libkvmxen/machine/debug.h"
@@ -74,7 +75,7 @@ static long finish_internal_error(struct vcpu *vcpu, enum vcpu_phase phase)
 }
 
 /* KVM would reset the vcpu here; but where it has no instruction it does not come so far. */
-static long finish_shutdown(struct vcpu *vcpu)
+COLD static long finish_shutdown(struct vcpu *vcpu)
 {
 	bool nowhere = shutdown_is_fetch(vcpu);
 
@@ -107,7 +108,7 @@ static void let_run(struct vcpu *vcpu)
 
 /* --- before the guest runs --- */
 
-static long materialise(struct vcpu *vcpu)
+COLD static long materialise(struct vcpu *vcpu)
 {
 	long rc = vm_materialise(vcpu->vm);
 
@@ -133,7 +134,7 @@ static int stop_for_load(struct vcpu *vcpu)
 
 /* The part of the preparation that needs the world stopped: slots, dirty state, irqchip records.
  * vm->lock held. */
-static long flush_locked(struct vcpu *vcpu)
+COLD static long flush_locked(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	unsigned work = atomic_exchange(&vm->work, 0);
@@ -157,7 +158,7 @@ static long flush_locked(struct vcpu *vcpu)
 	return rc;
 }
 
-static long flush(struct vcpu *vcpu)
+COLD static long flush(struct vcpu *vcpu)
 {
 	long rc;
 
@@ -201,7 +202,7 @@ static long merge_input(struct vcpu *vcpu)
 	return 0;
 }
 
-static void remember_replay(struct vcpu *vcpu)
+COLD static void remember_replay(struct vcpu *vcpu)
 {
 	vcpu->replay = vcpu->io;
 	vcpu->replay_data = vcpu->io.data;
@@ -227,7 +228,7 @@ static bool is_replay(struct vcpu *vcpu)
 /* A context load made Xen forget the request: the guest's registers must take what it dropped.
  * Under the lock, since a load of another vcpu's writes this one's registers too: it comes before
  * or after, and never takes what is half done. */
-static long make_up(struct vcpu *vcpu)
+COLD static long make_up(struct vcpu *vcpu)
 {
 	long rc;
 
@@ -241,7 +242,7 @@ static long make_up(struct vcpu *vcpu)
 }
 
 /* Goes on with a request until it is shown or done. 1: an exit is shown; 0: answered. */
-static long work_on_request(struct run *r)
+HOT static long work_on_request(struct run *r)
 {
 	struct vcpu *vcpu = r->vcpu;
 	bool made_up = false;
@@ -278,7 +279,7 @@ static long work_on_request(struct run *r)
 
 /* Xen leaves HLT for an interrupt only. To go on without one, the vcpu is taken down and brought up
  * again with the state that it has. */
-static long leave_halt(struct vcpu *vcpu)
+COLD static long leave_halt(struct vcpu *vcpu)
 {
 	long rc;
 
@@ -295,7 +296,7 @@ static long leave_halt(struct vcpu *vcpu)
 
 /* The vcpu is at rest between two instructions. What waited for that is done now. 1: KVM_RUN ends
  * with *rc; 0: the guest may go on. */
-static int held(struct run *r, enum vcpu_phase phase, long *rc)
+COLD static int held(struct run *r, enum vcpu_phase phase, long *rc)
 {
 	struct vcpu *vcpu = r->vcpu;
 
@@ -412,14 +413,50 @@ static long look_executed(struct vcpu *vcpu)
 	return rc < 0 ? rc : 1;
 }
 
+/* Has the domain ended, or shut down? 1: KVM_RUN ends with *rc; 0: no; -1: it goes on again. */
+COLD static int look_domain(struct vcpu *vcpu, struct domain_info *info, long *rc)
+{
+	struct vm *vm = vcpu->vm;
+
+	if (vm->xen.ctl->ops->domain_info(vm->xen.ctl, vm->domid, info) != 0 || info->dying) {
+		if (vm_live(vm))
+			message_error("KVM_RUN: domain %u is gone: somebody destroyed it",
+				      vm->domid);
+		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
+		return 1;
+	}
+	if (!info->shutdown)
+		return 0;
+	if (vm->adopted && info->shutdown_reason == SHUTDOWN_reboot) {
+		*rc = finish_shutdown(vcpu);
+		return 1;
+	}
+	if (info->shutdown_reason == SHUTDOWN_suspend) {
+		*rc = shutdown_look(vcpu);
+		if (*rc == 1)
+			*rc = finish_shutdown(vcpu);
+		else if (*rc == 0)
+			return -1;
+		return 1;
+	}
+	if (info->shutdown_reason == SHUTDOWN_crash) {
+		vcpu->run->fail_entry.hardware_entry_failure_reason = ~0ull; /* VMEXIT_INVALID */
+		vcpu->run->fail_entry.cpu = 0;
+		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_FAIL_ENTRY);
+		return 1;
+	}
+	return 0;
+}
+
 /* Nothing has come for a while. 1: KVM_RUN ends with *rc. */
-static int look_idle(struct run *r, long *rc)
+COLD static int look_idle(struct run *r, long *rc)
 {
 	struct vcpu *vcpu = r->vcpu;
 	struct vm *vm = vcpu->vm;
 	const struct control_ops *ops = vm->xen.ctl->ops;
 	struct domain_info info;
 	struct vcpu_info_bits bits;
+	int ended;
 
 	wait_block(&r->wait, vcpu);
 	r->idle_ms = r->idle_ms * 2 > IDLE_LAST_MS ? IDLE_LAST_MS : r->idle_ms * 2;
@@ -428,31 +465,9 @@ static int look_idle(struct run *r, long *rc)
 	/* An answer that Xen has not looked at: its event was refused. */
 	if (world_slot_state(vcpu) == STATE_IORESP_READY)
 		vm->xen.dev->ops->evtchn_notify(vcpu->evtchn, vcpu->port);
-	if (ops->domain_info(vm->xen.ctl, vm->domid, &info) != 0 || info.dying) {
-		if (vm_live(vm))
-			message_error("KVM_RUN: domain %u is gone: somebody destroyed it",
-				      vm->domid);
-		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
-		return 1;
-	}
-	if (info.shutdown && vm->adopted && info.shutdown_reason == SHUTDOWN_reboot) {
-		*rc = finish_shutdown(vcpu);
-		return 1;
-	}
-	if (info.shutdown && info.shutdown_reason == SHUTDOWN_suspend) {
-		*rc = shutdown_look(vcpu);
-		if (*rc == 1)
-			*rc = finish_shutdown(vcpu);
-		else if (*rc == 0)
-			return 0;
-		return 1;
-	}
-	if (info.shutdown && info.shutdown_reason == SHUTDOWN_crash) {
-		vcpu->run->fail_entry.hardware_entry_failure_reason = ~0ull; /* VMEXIT_INVALID */
-		vcpu->run->fail_entry.cpu = 0;
-		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_FAIL_ENTRY);
-		return 1;
-	}
+	ended = look_domain(vcpu, &info, rc);
+	if (ended)
+		return ended > 0;
 	spare_beat(vm);
 	if (info.paused || ops->vcpu_info(vm->xen.ctl, vm->domid, vcpu->index, &bits) != 0 ||
 	    world_slot_state(vcpu) == STATE_IOREQ_READY)
@@ -506,6 +521,7 @@ static bool wait_for_vcpu(struct run *r)
 static long loop(struct run *r)
 {
 	struct vcpu *vcpu = r->vcpu;
+	struct domain_info info;
 	long rc;
 
 	r->idle_ms = idle_first(vcpu);
@@ -525,6 +541,10 @@ static long loop(struct run *r)
 			wait_block(&r->wait, vcpu);
 			rc = world_park(vcpu);
 			if (rc < 0)
+				return rc;
+			/* At rest because the domain is shut down? No kick must hide that: with the
+			 * next KVM_RUN's load it would go on. */
+			if (rc == 1 && look_domain(vcpu, &info, &rc) > 0)
 				return rc;
 			if (rc == 1 && r->wait.stop)
 				return finish_stop(r, VCPU_IDLE);
@@ -637,7 +657,7 @@ static long run_guest(struct run *r)
 	return loop(r);
 }
 
-long vcpu_run(struct vcpu *vcpu)
+HOT long vcpu_run(struct vcpu *vcpu)
 {
 	struct run r = {.vcpu = vcpu, .eoi = -1};
 	uint32_t reason = vcpu->run->exit_reason;

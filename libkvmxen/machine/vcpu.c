@@ -100,7 +100,6 @@ struct vcpu *vcpu_create(struct vm *vm, unsigned long id)
 		vcpu->id = id;
 		vcpu->index = atomic_load(&vm->vcpu_count);
 		vcpu->phase = VCPU_NEW;
-		pthread_mutex_init(&vcpu->mutex, NULL);
 		vcpu_state_reset(&vcpu->state, id, boot, vm->interrupts.lapic);
 		tsc_created(vcpu);
 		if (vm_live(vm))
@@ -144,7 +143,6 @@ void vcpu_free(struct vcpu *vcpu)
 	if (vcpu->sigfd >= 0)
 		close(vcpu->sigfd);
 	vcpu_stats_free(vcpu);
-	pthread_mutex_destroy(&vcpu->mutex);
 	free(vcpu->cpuid);
 	free(vcpu);
 }

@@ -1,14 +1,13 @@
 /*
  * vcpu: one KVM vcpu, and the Xen vcpu that runs for it.
  *
- * Threads: KVM_RUN belongs to one thread at a time (vcpu->mutex, as KVM's own: other ioctls of the
+ * Threads: KVM_RUN belongs to one thread at a time (vcpu->lock, as KVM's own: other ioctls of the
  * same vcpu wait for it). Fields under "run loop" are the running thread's; `slot` is shared with
  * Xen; `kick` and `in_run` may be touched by anyone.
  */
 #ifndef KVMXEN_MACHINE_VCPU_H
 #define KVMXEN_MACHINE_VCPU_H
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,6 +18,7 @@
 #include <xen/hvm/ioreq.h>
 
 #include "libkvmxen/machine/state.h"
+#include "libkvmxen/machine/vcpu_lock.h"
 #include "libkvmxen/machine/vm.h"
 
 /* What is mapped from a vcpu fd: kvm_run, the PIO data page, the coalesced ring. */
@@ -58,7 +58,7 @@ struct vcpu {
 	struct vm *vm;
 	uint32_t id;    /* KVM's: the APIC id */
 	uint32_t index; /* Xen's vcpu number */
-	pthread_mutex_t mutex;
+	struct vcpu_lock lock;
 
 	int memfd; /* the vcpu fd's file: VCPU_MMAP_SIZE bytes */
 	struct kvm_run *run;
@@ -67,9 +67,6 @@ struct vcpu {
 	struct vcpu_stats own_stats;
 	int stats_fd;
 
-	struct vcpu_state state;
-	struct kvm_cpuid_entry2 *cpuid; /* KVM_SET_CPUID2; replaced before the first run only */
-	uint32_t cpuid_count;
 	_Atomic enum vcpu_phase phase;
 
 	/* run loop */
@@ -125,6 +122,11 @@ struct vcpu {
 
 	atomic_bool in_run;    /* its thread is inside KVM_RUN and may let Xen run it */
 	atomic_bool answering; /* about to answer its slot: see machine/world.h */
+
+	/* Large, and on the exit path only its first fields: behind the run loop's own. */
+	struct vcpu_state state;
+	struct kvm_cpuid_entry2 *cpuid; /* KVM_SET_CPUID2; replaced before the first run only */
+	uint32_t cpuid_count;
 };
 
 /* KVM_CREATE_VCPU. NULL with errno. */

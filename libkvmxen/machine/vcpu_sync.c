@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "libkvmxen/ioctl/handlers.h"
+#include "libkvmxen/hot.h"
 #include "libkvmxen/message.h"
 
 static bool known(uint64_t fields)
@@ -41,7 +42,7 @@ static long set_dirty(struct vcpu *vcpu, uint64_t dirty)
 	return rc;
 }
 
-long vcpu_sync_in(struct vcpu *vcpu)
+HOT long vcpu_sync_in(struct vcpu *vcpu)
 {
 	uint64_t valid = vcpu->run->kvm_valid_regs, dirty = vcpu->run->kvm_dirty_regs;
 

@@ -49,6 +49,13 @@ struct vm {
 	struct xen xen;
 
 	_Atomic enum vm_phase phase;
+	/* The world stop (machine/world.h): while not 0, no vcpu may be let run. */
+	atomic_uint stop;
+	/* Work for the next KVM_RUN of any vcpu: VM_WORK_* bits. */
+	atomic_uint work;
+	_Atomic(struct vm_stats *) stats; /* own_stats, or the page of stats_fd */
+	struct interrupts interrupts; /* irqchip, routing, irqfds, ioeventfds, coalesced zones */
+
 	uint16_t domid;
 	bool adopted;    /* the domain is a toolstack's: machine/adopt.h */
 	uint16_t server; /* our ioreq server */
@@ -63,22 +70,16 @@ struct vm {
 	struct event_channels *spare_channels; /* machine/spare.c; NULL: there are none */
 	uint32_t spare_ports[VM_MAX_VCPUS];
 
-	struct memory memory;         /* slots and what is under them */
-	struct interrupts interrupts; /* irqchip, routing, irqfds, ioeventfds, coalesced zones */
-	struct worker *worker;        /* one thread for each VM: everything that waits */
-	_Atomic(struct vm_stats *) stats; /* own_stats, or the page of stats_fd */
+	struct memory memory;  /* slots and what is under them */
+	struct worker *worker; /* one thread for each VM: everything that waits */
 	struct vm_stats own_stats;
 	int stats_fd; /* KVM_GET_STATS_FD; -1 */
 
-	/* The world stop (machine/world.h): while not 0, no vcpu may be let run. */
-	atomic_uint stop;
+	/* machine/world.h */
 	pthread_mutex_t arm_lock; /* scratch_moved and the move itself */
 	bool scratch_moved;       /* the scratch frame is at MEMORY_SCRATCH_GFN_B */
 
 	bool debugged; /* Xen was told that some vcpu is: machine/debug.h */
-
-	/* Work for the next KVM_RUN of any vcpu: VM_WORK_* bits. */
-	atomic_uint work;
 
 	uint64_t clock_offset; /* KVM_SET_CLOCK: added to CLOCK_BOOTTIME, ns */
 	/* The TSC: machine/tsc.h. */

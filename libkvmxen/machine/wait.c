@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "libkvmxen/gate.h"
+#include "libkvmxen/hot.h"
 #include "libkvmxen/machine/world.h"
 
 /* How long to watch, in notifications. A sleep costs about ten: the unmask, the wait, and being
@@ -22,7 +23,7 @@ enum protocol { PROTOCOL_UNKNOWN, PROTOCOL_FLAG, PROTOCOL_SIGNAL };
 
 #define LOOK_EVERY 8 /* KVM_RUNs */
 
-static _Atomic enum protocol protocol;
+static HOT_DATA _Atomic enum protocol protocol;
 
 void wait_expect_immediate_exit(void)
 {
@@ -71,7 +72,7 @@ static bool signal_waits(struct vcpu *vcpu)
 	return fd.fd >= 0 && poll(&fd, 1, 0) == 1;
 }
 
-void wait_begin(struct wait *wait, struct vcpu *vcpu)
+HOT void wait_begin(struct wait *wait, struct vcpu *vcpu)
 {
 	wait->blocked = false;
 	wait->stop = false;
@@ -83,7 +84,7 @@ void wait_begin(struct wait *wait, struct vcpu *vcpu)
 	wait->stop = vcpu->run->immediate_exit || signal_waits(vcpu);
 }
 
-void wait_end(struct wait *wait)
+HOT void wait_end(struct wait *wait)
 {
 	if (wait->blocked)
 		pthread_sigmask(SIG_SETMASK, &wait->mask, NULL);
@@ -91,12 +92,12 @@ void wait_end(struct wait *wait)
 
 /* --- watching the slot --- */
 
-static atomic_uint watching; /* threads that do */
+static HOT_DATA atomic_uint watching; /* threads that do */
 
 /* wait_prepare has asked already, unless the library is used by parts. */
-static unsigned watchers_allowed(void)
+static inline unsigned watchers_allowed(void)
 {
-	static _Atomic unsigned allowed; /* and 1 more: 0 is "not known" */
+	static HOT_DATA _Atomic unsigned allowed; /* and 1 more: 0 is "not known" */
 	unsigned n = atomic_load_explicit(&allowed, memory_order_relaxed);
 	const char *wanted;
 	cpu_set_t cpus;
@@ -122,7 +123,7 @@ static bool request_is_there(const struct vcpu *vcpu)
 }
 
 /* True: look again, the request is there or a kick. */
-static bool watch(struct vcpu *vcpu)
+HOT static bool watch(struct vcpu *vcpu)
 {
 	const volatile uint8_t *gate = &vcpu->run->immediate_exit;
 	uint64_t began = vcpu->poll.answered;
@@ -180,7 +181,7 @@ static int signal_fd(struct vcpu *vcpu)
 
 /* What both ways to sleep return: 0 an event was taken; -EAGAIN: the time is over; -EINTR,
  * -ECANCELED, -EDEADLK as gate.h says. */
-static int sleep_in_poll(struct wait *wait, struct vcpu *vcpu, unsigned timeout_ms)
+COLD static int sleep_in_poll(struct wait *wait, struct vcpu *vcpu, unsigned timeout_ms)
 {
 	const struct device_ops *ops = vcpu->vm->xen.dev->ops;
 	struct pollfd fds[3] = {
@@ -240,7 +241,7 @@ static int sleep_in_ring(struct vcpu *vcpu, unsigned timeout_ms)
 	return rc > 0 ? 0 : rc;
 }
 
-bool wait_event(struct wait *wait, struct vcpu *vcpu, unsigned timeout_ms)
+HOT bool wait_event(struct wait *wait, struct vcpu *vcpu, unsigned timeout_ms)
 {
 	int rc = -EOPNOTSUPP;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libkvmxen/convert/convert.h"
+#include "libkvmxen/hot.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/inject.h"
 #include "libkvmxen/message.h"
@@ -58,7 +59,7 @@ static bool accepts_pic(struct vcpu *vcpu)
 	return !(lvt0 & STATE_LAPIC_LVT_MASKED) && (lvt0 & LVT_MODE) == LVT_EXTINT;
 }
 
-bool window_wanted(const struct vcpu *vcpu)
+HOT bool window_wanted(const struct vcpu *vcpu)
 {
 	return !vcpu->vm->interrupts.irqchip && vcpu->run->request_interrupt_window;
 }
@@ -115,7 +116,7 @@ bool window_injects(const struct vcpu *vcpu)
 		(events->interrupt.injected || events->exception.injected || events->nmi.injected));
 }
 
-long window_begin(struct vcpu *vcpu)
+HOT long window_begin(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -130,7 +131,7 @@ long window_begin(struct vcpu *vcpu)
 	return 0;
 }
 
-static void report_exactly(struct vcpu *vcpu)
+COLD static void report_exactly(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	struct look l;
@@ -145,7 +146,7 @@ static void report_exactly(struct vcpu *vcpu)
 		((vcpu->phase == VCPU_EXIT || !in_shadow(vcpu, &l.cpu)) && accepts_pic(vcpu));
 }
 
-void window_report(struct vcpu *vcpu)
+HOT void window_report(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 

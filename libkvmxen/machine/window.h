@@ -9,7 +9,7 @@
  * Looking costs a call to Xen for each exit. A VMM that never asks does not pay it for long: see
  * WINDOW_LOOKS.
  *
- * Threads: the vcpu's own, which holds vcpu->mutex.
+ * Threads: the vcpu's own, which holds vcpu->lock.
  */
 #ifndef KVMXEN_MACHINE_WINDOW_H
 #define KVMXEN_MACHINE_WINDOW_H

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "libkvmxen/hot.h"
 #include "libkvmxen/machine/wait.h"
 #include "libkvmxen/message.h"
 
@@ -122,7 +123,7 @@ int world_park(struct vcpu *vcpu)
 	}
 }
 
-bool world_answer(struct vcpu *vcpu)
+HOT bool world_answer(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	uint64_t began;

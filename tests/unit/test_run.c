@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "libkvmxen/machine/quiet.h"
@@ -446,6 +447,31 @@ static void no_kick_is_lost(void)
 	kvm_machine_free(&m);
 }
 
+static void faults(uint16_t id)
+{
+	fake_guest_out(id, 0, 0x10, 1, 1);
+	fake_guest_triple_fault(id, 0);
+}
+
+/* Kicks that come faster than an idle wait ends hide no shutdown. */
+static void a_shutdown_is_seen_between_kicks(void)
+{
+	const struct itimerval often = {{0, 5000}, {0, 5000}}, never = {0};
+	int kicks = 0;
+
+	kvm_machine_new(&m, 1, true, faults);
+	machine_executes_at(&m, 0, 0x1000);
+	CU_ASSERT(out_comes(0, 0x10, 1, 1));
+	catch_signal(SIGALRM);
+	setitimer(ITIMER_REAL, &often, NULL);
+	while (kicks < 200 && machine_run(&m, 0) == -EINTR)
+		kicks++;
+	setitimer(ITIMER_REAL, &never, NULL);
+	CU_ASSERT(kicks < 200);
+	CU_ASSERT_EQUAL(m.run[0]->exit_reason, KVM_EXIT_SHUTDOWN);
+	kvm_machine_free(&m);
+}
+
 static void set_mask(int allowed)
 {
 	char buffer[sizeof(struct kvm_signal_mask) + 8];
@@ -522,12 +548,6 @@ static void hlt_without_irqchip_is_an_exit(void)
 	CU_ASSERT(machine_exits(&m, 0, KVM_EXIT_HLT));
 	CU_ASSERT(out_comes(0, 0x10, 1, 3));
 	kvm_machine_free(&m);
-}
-
-static void faults(uint16_t id)
-{
-	fake_guest_out(id, 0, 0x10, 1, 1);
-	fake_guest_triple_fault(id, 0);
 }
 
 static void a_triple_fault_is_a_shutdown(void)
@@ -943,6 +963,7 @@ void register_run_suite(void)
 	CU_ADD_TEST(suite, no_kick_is_lost);
 	CU_ADD_TEST(suite, a_signal_mask_is_that_of_the_run);
 	CU_ADD_TEST(suite, hlt_without_irqchip_is_an_exit);
+	CU_ADD_TEST(suite, a_shutdown_is_seen_between_kicks);
 	CU_ADD_TEST(suite, a_triple_fault_is_a_shutdown);
 	CU_ADD_TEST(suite, a_triple_fault_where_no_memory_is_is_an_internal_error);
 	CU_ADD_TEST(suite, a_triple_fault_stops_that_vcpu_alone);
