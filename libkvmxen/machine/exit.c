@@ -68,7 +68,7 @@ static uint64_t step(const struct ioreq *io, uint64_t base, uint32_t i)
 
 /* The guest's own side of a string instruction. Memory no slot backs reads as all ones and
  * swallows writes, as an access that no device claims. */
-static void guest_read(struct vcpu *vcpu, uint64_t gpa, void *to, unsigned size)
+COLD static void guest_read(struct vcpu *vcpu, uint64_t gpa, void *to, unsigned size)
 {
 	const void *from = memory_at(vcpu->vm, gpa, size, NULL);
 
@@ -78,7 +78,7 @@ static void guest_read(struct vcpu *vcpu, uint64_t gpa, void *to, unsigned size)
 		memset(to, 0xff, size);
 }
 
-static void guest_write(struct vcpu *vcpu, uint64_t gpa, const void *from, unsigned size)
+COLD static void guest_write(struct vcpu *vcpu, uint64_t gpa, const void *from, unsigned size)
 {
 	bool readonly = false;
 	void *to = memory_at(vcpu->vm, gpa, size, &readonly);
@@ -152,7 +152,7 @@ static uint64_t element_data(struct vcpu *vcpu, uint32_t i)
 }
 
 /* An access to a slot whose page another slot owns: the library's business, not the VMM's. */
-static bool serve_memory(struct vcpu *vcpu)
+COLD static bool serve_memory(struct vcpu *vcpu)
 {
 	struct ioreq *io = &vcpu->io;
 	uint64_t gpa = step(io, io->addr, vcpu->io_done);

@@ -209,13 +209,11 @@ COLD static void remember_replay(struct vcpu *vcpu)
 }
 
 /* Does the request in vcpu->io repeat the one that a context load made Xen forget? */
-static bool is_replay(struct vcpu *vcpu)
+COLD static bool is_replay(struct vcpu *vcpu)
 {
 	const struct ioreq *a = &vcpu->io, *b = &vcpu->replay;
 	bool same;
 
-	if (!vcpu->has_replay)
-		return false;
 	vcpu->has_replay = false;
 	same = a->type == b->type && a->addr == b->addr && a->size == b->size && a->dir == b->dir &&
 	       a->count == b->count && !a->data_is_ptr &&
@@ -241,6 +239,29 @@ COLD static long make_up(struct vcpu *vcpu)
 	return rc;
 }
 
+/* Once the registers have the result, no later load of another vcpu's can lose it: to load again
+ * would only make that one load again. */
+COLD static long make_up_once(struct run *r, bool *made_up)
+{
+	struct vcpu *vcpu = r->vcpu;
+	long rc;
+
+	wait_block(&r->wait, vcpu);
+	rc = *made_up ? 0 : make_up(vcpu);
+	if (rc < 0)
+		return rc;
+	atomic_store(&vcpu->io_cancelled, false);
+	*made_up = true;
+	return 0;
+}
+
+/* The instruction is completed, and the next one must not begin. */
+COLD static long stop_behind(struct run *r)
+{
+	r->exact = true;
+	return world_arm(r->vcpu->vm);
+}
+
 /* Goes on with a request until it is shown or done. 1: an exit is shown; 0: answered. */
 HOT static long work_on_request(struct run *r)
 {
@@ -250,24 +271,17 @@ HOT static long work_on_request(struct run *r)
 
 	if (exit_next(vcpu) == EXIT_SHOWN)
 		return 1;
-	if (r->wait.stop || r->hold) {
-		/* The instruction is completed, and the next one must not begin. */
-		r->exact = true;
-		rc = world_arm(vcpu->vm);
+	if (__builtin_expect(r->wait.stop || r->hold, false)) {
+		rc = stop_behind(r);
 		if (rc < 0)
 			return rc;
 	}
 	vcpu->phase = VCPU_RUNNING;
 	do {
-		/* Once the registers have the result, no later load of another vcpu's can lose it:
-		 * to load again would only make that one load again. */
-		if (atomic_load(&vcpu->io_cancelled)) {
-			wait_block(&r->wait, vcpu);
-			rc = made_up ? 0 : make_up(vcpu);
+		if (__builtin_expect(atomic_load(&vcpu->io_cancelled), false)) {
+			rc = make_up_once(r, &made_up);
 			if (rc < 0)
 				return rc;
-			atomic_store(&vcpu->io_cancelled, false);
-			made_up = true;
 		}
 		if (vcpu->has_replay)
 			remember_replay(vcpu);
@@ -323,52 +337,63 @@ COLD static int held(struct run *r, enum vcpu_phase phase, long *rc)
 
 /* --- what the slot holds --- */
 
+/* As take_request. */
+COLD static int take_nonsense(struct run *r, long *rc)
+{
+	struct vcpu *vcpu = r->vcpu;
+
+	message_error("KVM_RUN: vcpu %u: Xen sent a request of type %u, size %u, address "
+		      "%#llx: none that its headers know",
+		      vcpu->id, vcpu->io.type, vcpu->io.size, (unsigned long long)vcpu->io.addr);
+	*rc = finish_internal_error(vcpu, VCPU_PARKED);
+	return 1;
+}
+
+COLD static int take_invalidate(struct run *r, long *rc)
+{
+	struct vcpu *vcpu = r->vcpu;
+
+	if (atomic_exchange(&vcpu->tripled, false)) {
+		wait_block(&r->wait, vcpu);
+		*rc = finish_shutdown(vcpu);
+		return 1;
+	}
+	if (debug_active(vcpu) && debug_stopped(vcpu, r->stepped)) {
+		*rc = finish_exit(vcpu, VCPU_PARKED, KVM_EXIT_DEBUG);
+		return 1;
+	}
+	/* Not there: it runs on, and is parked again. */
+	if (r->wait.stop && !r->exact && quiet_not_yet(vcpu, vcpu->put_off)) {
+		wait_block(&r->wait, vcpu);
+		let_run(vcpu);
+		quiet_wait(vcpu->put_off++);
+		return 0;
+	}
+	if (r->wait.stop) {
+		*rc = finish_stop(r, VCPU_PARKED);
+		return 1;
+	}
+	if ((r->hold || window_asked(vcpu)) && held(r, VCPU_PARKED, rc))
+		return 1;
+	/* A stop of the world in progress answers for us when it ends: world_answer
+	 * waits for that. */
+	STATS_ADD(&vcpu->vm->stats->invalidates);
+	r->exact = false; /* of a stop between two instructions that was for us */
+	let_run(vcpu);
+	return 0;
+}
+
 /* 1: KVM_RUN ends with *rc; 0: go on waiting. */
 static int take_request(struct run *r, long *rc)
 {
 	struct vcpu *vcpu = r->vcpu;
 
-	if (!exit_take(vcpu)) {
-		message_error("KVM_RUN: vcpu %u: Xen sent a request of type %u, size %u, address "
-			      "%#llx: none that its headers know",
-			      vcpu->id, vcpu->io.type, vcpu->io.size,
-			      (unsigned long long)vcpu->io.addr);
-		*rc = finish_internal_error(vcpu, VCPU_PARKED);
-		return 1;
-	}
-	if (vcpu->io.type == IOREQ_TYPE_INVALIDATE) {
-		if (atomic_exchange(&vcpu->tripled, false)) {
-			wait_block(&r->wait, vcpu);
-			*rc = finish_shutdown(vcpu);
-			return 1;
-		}
-		if (debug_active(vcpu) && debug_stopped(vcpu, r->stepped)) {
-			*rc = finish_exit(vcpu, VCPU_PARKED, KVM_EXIT_DEBUG);
-			return 1;
-		}
-		/* Not there: it runs on, and is parked again. */
-		if (r->wait.stop && !r->exact && quiet_not_yet(vcpu, vcpu->put_off)) {
-			wait_block(&r->wait, vcpu);
-			let_run(vcpu);
-			quiet_wait(vcpu->put_off++);
-			return 0;
-		}
-		if (r->wait.stop) {
-			*rc = finish_stop(r, VCPU_PARKED);
-			return 1;
-		}
-		if ((r->hold || window_asked(vcpu)) && held(r, VCPU_PARKED, rc))
-			return 1;
-		/* A stop of the world in progress answers for us when it ends: world_answer
-		 * waits for that. */
-		STATS_ADD(&vcpu->vm->stats->invalidates);
-		r->exact = false; /* of a stop between two instructions that was for us */
-		let_run(vcpu);
-		return 0;
-	}
-	if (is_replay(vcpu)) {
+	if (__builtin_expect(!exit_take(vcpu), false))
+		return take_nonsense(r, rc);
+	if (vcpu->io.type == IOREQ_TYPE_INVALIDATE)
+		return take_invalidate(r, rc);
+	if (vcpu->has_replay && is_replay(vcpu))
 		vcpu->io_done = vcpu->io.count;
-	}
 	*rc = work_on_request(r);
 	if (*rc == 0)
 		return 0;
@@ -518,10 +543,34 @@ static bool wait_for_vcpu(struct run *r)
 	return true;
 }
 
-static long loop(struct run *r)
+/* The vcpu has to come to rest. 1: KVM_RUN ends with *rc. */
+COLD static int park(struct run *r, long *rc)
 {
 	struct vcpu *vcpu = r->vcpu;
 	struct domain_info info;
+	int ended;
+
+	wait_block(&r->wait, vcpu);
+	*rc = world_park(vcpu);
+	if (*rc < 0)
+		return 1;
+	if (*rc == 0)
+		return 0;
+	/* At rest because the domain is shut down? No kick must hide that: with the next KVM_RUN's
+	 * load it would go on. */
+	ended = look_domain(vcpu, &info, rc);
+	if (ended)
+		return ended > 0;
+	if (r->wait.stop) {
+		*rc = finish_stop(r, VCPU_IDLE);
+		return 1;
+	}
+	return held(r, VCPU_IDLE, rc);
+}
+
+static long loop(struct run *r)
+{
+	struct vcpu *vcpu = r->vcpu;
 	long rc;
 
 	r->idle_ms = idle_first(vcpu);
@@ -538,17 +587,7 @@ static long loop(struct run *r)
 			continue;
 		}
 		if (r->wait.stop || r->hold) {
-			wait_block(&r->wait, vcpu);
-			rc = world_park(vcpu);
-			if (rc < 0)
-				return rc;
-			/* At rest because the domain is shut down? No kick must hide that: with the
-			 * next KVM_RUN's load it would go on. */
-			if (rc == 1 && look_domain(vcpu, &info, &rc) > 0)
-				return rc;
-			if (rc == 1 && r->wait.stop)
-				return finish_stop(r, VCPU_IDLE);
-			if (rc == 1 && held(r, VCPU_IDLE, &rc))
+			if (park(r, &rc))
 				return rc;
 			continue;
 		}
@@ -579,7 +618,7 @@ static int resume(struct run *r, long *rc)
 
 /* An instruction whose exit was shown is completed before an interrupt is injected behind it, and
  * before anybody is told that one could be; and before a debugger is told that it was stepped. */
-static bool complete_first(const struct vcpu *vcpu)
+COLD static bool complete_first(const struct vcpu *vcpu)
 {
 	if (vcpu->phase != VCPU_EXIT || vcpu->io_done < vcpu->io.count ||
 	    atomic_load_explicit(&vcpu->vm->work, memory_order_relaxed))
@@ -592,8 +631,15 @@ static bool complete_first(const struct vcpu *vcpu)
 				 : window_wanted(vcpu) && vcpu->run->if_flag;
 }
 
+/* Nothing has to go into the vcpu before it runs: an exit is answered, and that is all. */
+static inline bool prepared(struct vcpu *vcpu)
+{
+	return vcpu->slot && !vcpu->halted && !debug_busy(vcpu) && vcpu->injecting == INJECT_NONE &&
+	       !window_asked(vcpu) && !needs_flush(vcpu);
+}
+
 /* What goes into the vcpu before it runs. 0 or -errno. */
-static long prepare(struct run *r)
+COLD static long prepare(struct run *r)
 {
 	struct vcpu *vcpu = r->vcpu;
 	long rc = 0;
@@ -635,11 +681,13 @@ static long run_guest(struct run *r)
 
 	if (resume(r, &rc))
 		return rc;
-	if (!vcpu->slot || vcpu->halted || needs_flush(vcpu))
-		wait_block(&r->wait, vcpu);
-	rc = prepare(r);
-	if (rc < 0)
-		return rc;
+	if (!prepared(vcpu)) {
+		if (!vcpu->slot || vcpu->halted || needs_flush(vcpu))
+			wait_block(&r->wait, vcpu);
+		rc = prepare(r);
+		if (rc < 0)
+			return rc;
+	}
 	if (vcpu->phase == VCPU_STOPPED)
 		return finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
 	if (vcpu->phase == VCPU_EXIT) {

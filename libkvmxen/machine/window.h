@@ -23,7 +23,7 @@
 
 /* May the VMM look at the fields of kvm_run, or be told of windows and ends of interrupts? Not with
  * an irqchip, nor when it never asked. */
-static inline bool window_asked(const struct vcpu *vcpu)
+static inline __attribute__((always_inline)) bool window_asked(const struct vcpu *vcpu)
 {
 	return !vcpu->vm->interrupts.irqchip &&
 	       (vcpu->window_looks != WINDOW_LOOKS || vcpu->wake_fd >= 0 ||
