@@ -103,7 +103,7 @@ HOT bool coalesced_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsi
 	unsigned ticket;
 	bool held;
 
-	if (!atomic_load(&p->zones))
+	if (!range_filter_may(&p->zone_range[entry.pio], address))
 		return false;
 	ticket = readers_enter(&p->readers);
 	table = atomic_load(&p->zones);
@@ -124,6 +124,28 @@ static int zone_compare(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
+/* config held. The range of the zones of a bus. One that wraps is everywhere. */
+static void range_anew(struct interrupts_private *p, const struct zones *table, bool pio)
+{
+	uint64_t low = ~0ull, high = 0;
+	size_t i;
+
+	for (i = 0; i < table->count; i++) {
+		const struct zone *zone = &table->zones[i];
+
+		if (zone->pio != pio)
+			continue;
+		if (zone->end < zone->start) {
+			low = 0;
+			high = ~0ull;
+		}
+		low = zone->start < low ? zone->start : low;
+		high = zone->end > high ? zone->end : high;
+	}
+	atomic_store(&p->zone_range[pio].low, low);
+	atomic_store(&p->zone_range[pio].high, high);
+}
+
 /* config held. Takes the table over: sorts it, publishes it, frees the old one. */
 static void publish(struct interrupts_private *p, struct zones *new)
 {
@@ -138,6 +160,9 @@ static void publish(struct interrupts_private *p, struct zones *new)
 		if (i && zone[-1].pio == zone->pio && zone[-1].reach > zone->reach)
 			zone->reach = zone[-1].reach;
 	}
+	/* In between it is what it was on one side: still around all that stays. */
+	range_anew(p, new, false);
+	range_anew(p, new, true);
 	if (new->count == 0) {
 		free(new);
 		new = NULL;

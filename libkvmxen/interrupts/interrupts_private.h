@@ -20,6 +20,7 @@
 
 #include <linux/kvm.h>
 
+#include "libkvmxen/interrupts/filter.h"
 #include "libkvmxen/interrupts/interrupts.h"
 #include "libkvmxen/machine/vcpu.h"
 #include "libkvmxen/machine/vm.h"
@@ -85,6 +86,8 @@ struct interrupts_private {
 	_Atomic(struct routing *) routing;
 	_Atomic(struct ioeventfds *) ioeventfds;
 	_Atomic(struct zones *) zones;
+	struct range_filter zone_range[2]; /* MMIO, PIO */
+	struct address_filter ioeventfd_filter;
 	struct irqfd *irqfds;          /* config */
 	struct resamplers *resamplers; /* config: the pointer; else firing */
 	struct eventfd *eventfds;      /* config */

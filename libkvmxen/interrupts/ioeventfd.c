@@ -87,7 +87,7 @@ HOT bool ioeventfd_match(struct vm *vm, uint8_t type, uint64_t address, unsigned
 	const struct ioeventfd *entry;
 	unsigned ticket;
 
-	if (!atomic_load(&p->ioeventfds))
+	if (!address_filter_may(&p->ioeventfd_filter, key.bus, address))
 		return false;
 	ticket = readers_enter(&p->readers);
 	table = atomic_load(&p->ioeventfds);
@@ -130,6 +130,21 @@ static bool collides(const struct ioeventfds *table, const struct ioeventfd *new
 	return false;
 }
 
+/* config held. The filter for just what is in the table. */
+static void filter_anew(struct interrupts_private *p, const struct ioeventfds *table)
+{
+	uint64_t words[FILTER_WORDS] = {0};
+	size_t i;
+
+	for (i = 0; i < table->count; i++) {
+		unsigned bit = filter_hash(table->entries[i].bus, table->entries[i].address);
+
+		words[bit / 64] |= 1ull << bit % 64;
+	}
+	for (i = 0; i < FILTER_WORDS; i++)
+		atomic_store(&p->ioeventfd_filter.words[i], words[i]);
+}
+
 /* config held. Publishes the table with `add` in it or without `drop`. */
 static int publish(struct interrupts_private *p, const struct ioeventfd *add,
 		   const struct ioeventfd *drop)
@@ -137,6 +152,8 @@ static int publish(struct interrupts_private *p, const struct ioeventfd *add,
 	struct ioeventfds *old = atomic_load(&p->ioeventfds), *new;
 	size_t count = old ? old->count : 0, at;
 
+	if (add)
+		address_filter_add(&p->ioeventfd_filter, add->bus, add->address);
 	new = malloc(sizeof *new + (count + 1) * sizeof *new->entries);
 	if (!new)
 		return -ENOMEM;
@@ -154,7 +171,8 @@ static int publish(struct interrupts_private *p, const struct ioeventfd *add,
 			       (count - at) * sizeof *new->entries);
 		new->count = count + 1;
 	}
-	/* Without any entry the exit path does not even look. */
+	if (drop)
+		filter_anew(p, new);
 	if (new->count) {
 		atomic_store(&p->ioeventfds, new);
 	} else {

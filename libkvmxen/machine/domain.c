@@ -135,6 +135,7 @@ static int bind_vcpu(struct vm *vm, struct vcpu *vcpu)
 
 	if (rc < 0)
 		return rc;
+	vcpu->notify_fd = ops->notifies_by_fd ? ops->evtchn_fd(vcpu->evtchn) : -1;
 	vcpu->slot = &vm->ioreqs->vcpu_ioreq[vcpu->index];
 	rc = ops->evtchn_bind(vcpu->evtchn, vm->domid, vcpu->slot->vp_eport);
 	if (rc < 0)

@@ -72,6 +72,7 @@ struct vcpu {
 	/* run loop */
 	struct ioreq *slot;
 	struct event_channels *evtchn;
+	int notify_fd; /* evtchn's, or -1: see device.h */
 	uint32_t port;
 	uint32_t
 		masked_port; /* port, when an event of it was taken and it was not unmasked since */

@@ -11,6 +11,7 @@
 #include "libkvmxen/hot.h"
 #include "libkvmxen/machine/wait.h"
 #include "libkvmxen/message.h"
+#include "libkvmxen/xen/evtchn_notify.h"
 
 /* How long a vcpu may take to reach a stop before we say that something is wrong. The emulated lab
  * with two spinning vcpus on two CPUs has been seen to need 40 ms. */
@@ -144,7 +145,10 @@ HOT bool world_answer(struct vcpu *vcpu)
 	atomic_thread_fence(memory_order_release);
 	began = __rdtsc();
 	vcpu->slot->state = STATE_IORESP_READY;
-	vm->xen.dev->ops->evtchn_notify(vcpu->evtchn, vcpu->port);
+	if (vcpu->notify_fd >= 0)
+		evtchn_notify_fd(vcpu->notify_fd, vcpu->port);
+	else
+		vm->xen.dev->ops->evtchn_notify(vcpu->evtchn, vcpu->port);
 	wait_answered(vcpu, began);
 	atomic_store_explicit(&vcpu->answering, false, memory_order_release);
 	return true;

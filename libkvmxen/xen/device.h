@@ -122,6 +122,7 @@ struct device_ops {
 	int (*evtchn_offer)(struct event_channels *evtchn, uint16_t domid);
 	int (*evtchn_unbind)(struct event_channels *evtchn, uint32_t local);
 	int (*evtchn_notify)(struct event_channels *evtchn, uint32_t local);
+	bool notifies_by_fd; /* evtchn_notify_fd (evtchn_notify.h) on evtchn_fd does the same */
 	/* Takes one pending port (masking it), or -EAGAIN: never blocks. */
 	int (*evtchn_take)(struct event_channels *evtchn);
 	int (*evtchn_unmask)(struct event_channels *evtchn, uint32_t local);

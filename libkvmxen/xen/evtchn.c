@@ -7,18 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <xen/sys/evtchn.h>
 #include <xenevtchn.h>
 
-#include "libkvmxen/hot.h"
 #include "libkvmxen/xen/direct_private.h"
+#include "libkvmxen/xen/evtchn_notify.h"
 #include "libkvmxen/xen/evtchn_ring.h"
 
 struct event_channels {
 	xenevtchn_handle *handle;
-	int fd;                   /* the handle's */
 	struct evtchn_ring *ring; /* made by the first wait that wants it */
 	bool no_ring;
 };
@@ -49,7 +45,6 @@ int evtchn_open(int fd, struct event_channels **out)
 		evtchn_close(evtchn);
 		return rc;
 	}
-	evtchn->fd = fd;
 	*out = evtchn;
 	return 0;
 }
@@ -83,18 +78,9 @@ int evtchn_unbind(struct event_channels *evtchn, uint32_t local)
 	return direct_result(xenevtchn_unbind(evtchn->handle, local));
 }
 
-HOT int evtchn_notify(struct event_channels *evtchn, uint32_t local)
+int evtchn_notify(struct event_channels *evtchn, uint32_t local)
 {
-	struct ioctl_evtchn_notify notify = {.port = local};
-	long result;
-
-	/* For each answer: libxenevtchn's own, without the way through it and through libc (hot.h).
-	 */
-	asm volatile("syscall"
-		     : "=a"(result)
-		     : "a"(SYS_ioctl), "D"(evtchn->fd), "S"(IOCTL_EVTCHN_NOTIFY), "d"(&notify)
-		     : "rcx", "r11", "memory");
-	return (int)result;
+	return evtchn_notify_fd(xenevtchn_fd(evtchn->handle), local);
 }
 
 int evtchn_take(struct event_channels *evtchn)
