@@ -1495,6 +1495,13 @@ static void overlapping_zones_are_all_searched(void)
 	CU_ASSERT(mmio(0x10ff8, 8, 0));
 	CU_ASSERT_FALSE(mmio(0x11000, 1, 0));
 	CU_ASSERT(mmio(0x20000, 1, 0));
+	/* What stays is found when the outermost are gone. */
+	CU_ASSERT_EQUAL(zone(false, 0x20000, 0x10, 0), 0);
+	CU_ASSERT_EQUAL(zone(false, 0x1000, 0x10, 0), 0);
+	CU_ASSERT(mmio(0x2008, 8, 0));
+	CU_ASSERT(mmio(0x300c, 4, 0));
+	CU_ASSERT_FALSE(mmio(0x2010, 8, 0));
+	CU_ASSERT_FALSE(mmio(0x20000, 1, 0));
 	rig_free(&rig);
 }
 
