@@ -5,23 +5,18 @@
  * then the guest runs until an exit or a signal. machine/wait.h says how no signal is lost.
  */
 #include <errno.h>
+#include <errno.h>
 #include <stdint.h>
-#include <string.h>
 
-#include <xen/sched.h>
-
-#include "libkvmxen/convert/convert.h"
 #include "libkvmxen/hot.h"
 #include "libkvmxen/ioctl/handlers.h"
 #include "libkvmxen/machine/exit.h"
 #include "libkvmxen/machine/debug.h"
 #include "libkvmxen/machine/inject.h"
-#include "libkvmxen/machine/load.h"
 #include "libkvmxen/machine/quiet.h"
-#include "libkvmxen/machine/shutdown.h"
+#include "libkvmxen/machine/run_private.h"
 #include "libkvmxen/machine/wait.h"
 #include "libkvmxen/machine/window.h"
-#include "libkvmxen/machine/spare.h"
 #include "libkvmxen/machine/world.h"
 #include "libkvmxen/message.h"
 
@@ -30,60 +25,9 @@
  * that somebody destroyed. */
 #define IDLE_FIRST_MS         32
 #define IDLE_FIRST_NO_IRQCHIP 1 /* HLT is an exit then, and found no sooner than by asking */
-#define IDLE_LAST_MS          512
 /* How often a vcpu is looked at whose VMM waits for an interrupt window or an end of interrupt. */
 #define POLL_FIRST_MS 1
 #define POLL_LAST_MS  4
-
-struct run {
-	struct vcpu *vcpu;
-	struct wait wait;
-	unsigned idle_ms;
-	unsigned poll_ms; /* how soon to look for a window or an end of interrupt */
-	int eoi;          /* the vector of an end of interrupt to be shown, or -1 */
-	bool hold;        /* the vcpu is wanted at rest between two instructions: see held */
-	bool exact;       /* it stops where it is: it has not run since the stop was wanted */
-	bool stepped;     /* an I/O instruction that the debugger steps is being completed */
-};
-
-static long finish(struct vcpu *vcpu, enum vcpu_phase phase, long rc)
-{
-	vcpu->phase = phase;
-	return rc;
-}
-
-static long finish_interrupted(struct vcpu *vcpu, enum vcpu_phase phase)
-{
-	vcpu->put_off = 0;
-	vcpu->run->exit_reason = KVM_EXIT_INTR;
-	stats_exit(vcpu->stats, KVM_EXIT_INTR);
-	return finish(vcpu, phase, -EINTR);
-}
-
-static long finish_exit(struct vcpu *vcpu, enum vcpu_phase phase, uint32_t reason)
-{
-	vcpu->run->exit_reason = reason;
-	stats_exit(vcpu->stats, reason);
-	return finish(vcpu, phase, 0);
-}
-
-static long finish_internal_error(struct vcpu *vcpu, enum vcpu_phase phase)
-{
-	vcpu->run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
-	vcpu->run->internal.ndata = 0;
-	return finish_exit(vcpu, phase, KVM_EXIT_INTERNAL_ERROR);
-}
-
-/* KVM would reset the vcpu here; but where it has no instruction it does not come so far. */
-COLD static long finish_shutdown(struct vcpu *vcpu)
-{
-	bool nowhere = shutdown_is_fetch(vcpu);
-
-	shutdown_forget_events(vcpu);
-	if (nowhere)
-		return finish_internal_error(vcpu, VCPU_STOPPED);
-	return finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
-}
 
 static long finish_eoi(struct run *r, enum vcpu_phase phase)
 {
@@ -106,138 +50,7 @@ static void let_run(struct vcpu *vcpu)
 		atomic_store(&vcpu->io_cancelled, false); /* an invalidate has no result */
 }
 
-/* --- before the guest runs --- */
-
-COLD static long materialise(struct vcpu *vcpu)
-{
-	long rc = vm_materialise(vcpu->vm);
-
-	if (rc < 0)
-		return rc;
-	return vcpu->slot ? 0 : -EINVAL;
-}
-
-/* The records of all vcpus are loaded with this one's. */
-static int stop_for_load(struct vcpu *vcpu)
-{
-	struct vm *vm = vcpu->vm;
-	unsigned tries = 0;
-	int rc = world_stop(vm);
-
-	while (rc == 0 && quiet_others_not_yet(vm, vcpu, tries)) {
-		world_start(vm);
-		quiet_wait(tries++);
-		rc = world_stop(vm);
-	}
-	return rc;
-}
-
-/* The part of the preparation that needs the world stopped: slots, dirty state, irqchip records.
- * vm->lock held. */
-COLD static long flush_locked(struct vcpu *vcpu)
-{
-	struct vm *vm = vcpu->vm;
-	unsigned work = atomic_exchange(&vm->work, 0);
-	long rc;
-
-	if (work == 0 && vcpu->state.dirty == 0 && vcpu->phase != VCPU_NEW)
-		return 0;
-	rc = stop_for_load(vcpu);
-	if (rc == 0) {
-		if (work & VM_WORK_MEMORY)
-			rc = memory_flush(vm);
-		else
-			memory_refresh_aliases(vm); /* a reset may have rewritten a ROM */
-		if (rc == 0 && (vcpu->state.dirty || vcpu->phase == VCPU_NEW ||
-				(work & (VM_WORK_INTERRUPTS | VM_WORK_VCPUS))))
-			rc = load_dirty(vm, vcpu);
-		world_start(vm);
-	}
-	if (rc < 0)
-		atomic_fetch_or(&vm->work, work);
-	return rc;
-}
-
-COLD static long flush(struct vcpu *vcpu)
-{
-	long rc;
-
-	pthread_mutex_lock(&vcpu->vm->lock);
-	rc = flush_locked(vcpu);
-	pthread_mutex_unlock(&vcpu->vm->lock);
-	return rc;
-}
-
-static bool needs_flush(struct vcpu *vcpu)
-{
-	return atomic_load_explicit(&vcpu->vm->work, memory_order_relaxed) || vcpu->state.dirty ||
-	       vcpu->phase == VCPU_NEW;
-}
-
-/* An IN whose result Xen has forgotten (a context load came in between): RIP has moved on already,
- * so RAX is all that is missing. */
-static long merge_input(struct vcpu *vcpu)
-{
-	const struct ioreq *io = &vcpu->io;
-	struct kvm_regs *regs = &vcpu->state.regs;
-	long rc;
-
-	if (io->type != IOREQ_TYPE_PIO || io->dir != IOREQ_READ || io->data_is_ptr)
-		return 0;
-	rc = load_read(vcpu, STATE_REGS);
-	if (rc < 0)
-		return rc;
-	switch (io->size) {
-	case 1:
-		regs->rax = (regs->rax & ~0xffull) | (io->data & 0xff);
-		break;
-	case 2:
-		regs->rax = (regs->rax & ~0xffffull) | (io->data & 0xffff);
-		break;
-	default:
-		regs->rax = io->data & 0xffffffff;
-		break;
-	}
-	vcpu->state.dirty |= STATE_REGS;
-	return 0;
-}
-
-COLD static void remember_replay(struct vcpu *vcpu)
-{
-	vcpu->replay = vcpu->io;
-	vcpu->replay_data = vcpu->io.data;
-}
-
-/* Does the request in vcpu->io repeat the one that a context load made Xen forget? */
-COLD static bool is_replay(struct vcpu *vcpu)
-{
-	const struct ioreq *a = &vcpu->io, *b = &vcpu->replay;
-	bool same;
-
-	vcpu->has_replay = false;
-	same = a->type == b->type && a->addr == b->addr && a->size == b->size && a->dir == b->dir &&
-	       a->count == b->count && !a->data_is_ptr &&
-	       (a->dir == IOREQ_READ || a->data == b->data);
-	if (same)
-		vcpu->io.data = vcpu->replay_data;
-	return same;
-}
-
-/* A context load made Xen forget the request: the guest's registers must take what it dropped.
- * Under the lock, since a load of another vcpu's writes this one's registers too: it comes before
- * or after, and never takes what is half done. */
-COLD static long make_up(struct vcpu *vcpu)
-{
-	long rc;
-
-	pthread_mutex_lock(&vcpu->vm->lock);
-	atomic_store(&vcpu->io_cancelled, false);
-	rc = merge_input(vcpu);
-	if (rc == 0 && vcpu->state.dirty)
-		rc = flush_locked(vcpu);
-	pthread_mutex_unlock(&vcpu->vm->lock);
-	return rc;
-}
+/* --- a request of the guest --- */
 
 /* Once the registers have the result, no later load of another vcpu's can lose it: to load again
  * would only make that one load again. */
@@ -247,7 +60,7 @@ COLD static long make_up_once(struct run *r, bool *made_up)
 	long rc;
 
 	wait_block(&r->wait, vcpu);
-	rc = *made_up ? 0 : make_up(vcpu);
+	rc = *made_up ? 0 : run_make_up(vcpu);
 	if (rc < 0)
 		return rc;
 	atomic_store(&vcpu->io_cancelled, false);
@@ -284,28 +97,11 @@ HOT static long work_on_request(struct run *r)
 				return rc;
 		}
 		if (vcpu->has_replay)
-			remember_replay(vcpu);
+			run_remember_replay(vcpu);
 		exit_result_to_slot(vcpu);
 		vcpu->state.known = 0;
 	} while (!world_answer(vcpu));
 	return 0;
-}
-
-/* Xen leaves HLT for an interrupt only. To go on without one, the vcpu is taken down and brought up
- * again with the state that it has. */
-COLD static long leave_halt(struct vcpu *vcpu)
-{
-	long rc;
-
-	pthread_mutex_lock(&vcpu->vm->lock);
-	rc = load_read(vcpu, STATE_ALL);
-	if (rc == 0) {
-		vcpu->halted = false;
-		vcpu->state.mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
-		vcpu->state.dirty |= STATE_MP | STATE_REGS;
-	}
-	pthread_mutex_unlock(&vcpu->vm->lock);
-	return rc;
 }
 
 /* The vcpu is at rest between two instructions. What waited for that is done now. 1: KVM_RUN ends
@@ -320,9 +116,9 @@ COLD static int held(struct run *r, enum vcpu_phase phase, long *rc)
 	if (vcpu->injecting != INJECT_NONE)
 		*rc = inject(vcpu);
 	if (*rc >= 0 && vcpu->phase == VCPU_IDLE && window_injects(vcpu))
-		*rc = leave_halt(vcpu);
+		*rc = run_leave_halt(vcpu);
 	if (*rc >= 0 && vcpu->state.dirty)
-		*rc = flush(vcpu);
+		*rc = run_flush(vcpu);
 	if (*rc < 0)
 		return 1;
 	if (r->eoi >= 0) {
@@ -355,7 +151,7 @@ COLD static int take_invalidate(struct run *r, long *rc)
 
 	if (atomic_exchange(&vcpu->tripled, false)) {
 		wait_block(&r->wait, vcpu);
-		*rc = finish_shutdown(vcpu);
+		*rc = run_finish_shutdown(vcpu);
 		return 1;
 	}
 	if (debug_active(vcpu) && debug_stopped(vcpu, r->stepped)) {
@@ -392,7 +188,7 @@ static int take_request(struct run *r, long *rc)
 		return take_nonsense(r, rc);
 	if (vcpu->io.type == IOREQ_TYPE_INVALIDATE)
 		return take_invalidate(r, rc);
-	if (vcpu->has_replay && is_replay(vcpu))
+	if (vcpu->has_replay && run_is_replay(vcpu))
 		vcpu->io_done = vcpu->io.count;
 	*rc = work_on_request(r);
 	if (*rc == 0)
@@ -403,111 +199,6 @@ static int take_request(struct run *r, long *rc)
 }
 
 /* --- waiting --- */
-
-/* A vcpu that fetches instructions from a read-only slot stands still until the slot is shown in
- * another way. 1: that was it; 0: not so; -errno. */
-static long look_executed(struct vcpu *vcpu)
-{
-	struct vm *vm = vcpu->vm;
-	const struct control_ops *ops = vm->xen.ctl->ops;
-	struct kvm_translation translation = {0};
-	struct hvm_hw_cpu cpu;
-	long rc;
-
-	/* One record, and of a running vcpu: it must not be kept. */
-	rc = ops->context_get_one(vm->xen.ctl, vm->domid, HVM_SAVE_CODE(CPU), vcpu->index, &cpu,
-				  sizeof cpu);
-	if (rc < 0)
-		return 0; /* down by now */
-	cpu_record_to_state(&vcpu->state, &cpu);
-	vcpu->state.known = STATE_SREGS;
-	translation.linear_address = vcpu->state.sregs.cs.base + vcpu->state.regs.rip;
-	rc = vcpu_translate(vcpu, &translation);
-	vcpu->state.known = 0;
-	if (rc < 0)
-		return rc;
-	if (!translation.valid || !memory_executed(vm, translation.physical_address))
-		return 0;
-	pthread_mutex_lock(&vm->lock);
-	rc = world_stop(vm);
-	if (rc == 0) {
-		rc = memory_flush(vm);
-		world_start(vm);
-	}
-	pthread_mutex_unlock(&vm->lock);
-	return rc < 0 ? rc : 1;
-}
-
-/* Has the domain ended, or shut down? 1: KVM_RUN ends with *rc; 0: no; -1: it goes on again. */
-COLD static int look_domain(struct vcpu *vcpu, struct domain_info *info, long *rc)
-{
-	struct vm *vm = vcpu->vm;
-
-	if (vm->xen.ctl->ops->domain_info(vm->xen.ctl, vm->domid, info) != 0 || info->dying) {
-		if (vm_live(vm))
-			message_error("KVM_RUN: domain %u is gone: somebody destroyed it",
-				      vm->domid);
-		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_SHUTDOWN);
-		return 1;
-	}
-	if (!info->shutdown)
-		return 0;
-	if (vm->adopted && info->shutdown_reason == SHUTDOWN_reboot) {
-		*rc = finish_shutdown(vcpu);
-		return 1;
-	}
-	if (info->shutdown_reason == SHUTDOWN_suspend) {
-		*rc = shutdown_look(vcpu);
-		if (*rc == 1)
-			*rc = finish_shutdown(vcpu);
-		else if (*rc == 0)
-			return -1;
-		return 1;
-	}
-	if (info->shutdown_reason == SHUTDOWN_crash) {
-		vcpu->run->fail_entry.hardware_entry_failure_reason = ~0ull; /* VMEXIT_INVALID */
-		vcpu->run->fail_entry.cpu = 0;
-		*rc = finish_exit(vcpu, VCPU_STOPPED, KVM_EXIT_FAIL_ENTRY);
-		return 1;
-	}
-	return 0;
-}
-
-/* Nothing has come for a while. 1: KVM_RUN ends with *rc. */
-COLD static int look_idle(struct run *r, long *rc)
-{
-	struct vcpu *vcpu = r->vcpu;
-	struct vm *vm = vcpu->vm;
-	const struct control_ops *ops = vm->xen.ctl->ops;
-	struct domain_info info;
-	struct vcpu_info_bits bits;
-	int ended;
-
-	wait_block(&r->wait, vcpu);
-	r->idle_ms = r->idle_ms * 2 > IDLE_LAST_MS ? IDLE_LAST_MS : r->idle_ms * 2;
-	if (world_slot_state(vcpu) == STATE_IOREQ_READY)
-		return 0;
-	/* An answer that Xen has not looked at: its event was refused. */
-	if (world_slot_state(vcpu) == STATE_IORESP_READY)
-		vm->xen.dev->ops->evtchn_notify(vcpu->evtchn, vcpu->port);
-	ended = look_domain(vcpu, &info, rc);
-	if (ended)
-		return ended > 0;
-	spare_beat(vm);
-	if (info.paused || ops->vcpu_info(vm->xen.ctl, vm->domid, vcpu->index, &bits) != 0 ||
-	    world_slot_state(vcpu) == STATE_IOREQ_READY)
-		return 0;
-	if (bits.online && !bits.blocked) {
-		*rc = look_executed(vcpu);
-		return *rc < 0;
-	}
-	if (vm->interrupts.lapic)
-		return 0;
-	/* Without a LAPIC in the kernel HLT is the VMM's business. */
-	vcpu->halted = true;
-	*rc = finish_exit(vcpu, VCPU_IDLE, KVM_EXIT_HLT);
-	return 1;
-}
 
 static unsigned idle_first(const struct vcpu *vcpu)
 {
@@ -558,7 +249,7 @@ COLD static int park(struct run *r, long *rc)
 		return 0;
 	/* At rest because the domain is shut down? No kick must hide that: with the next KVM_RUN's
 	 * load it would go on. */
-	ended = look_domain(vcpu, &info, rc);
+	ended = run_look_domain(vcpu, &info, rc);
 	if (ended)
 		return ended > 0;
 	if (r->wait.stop) {
@@ -592,7 +283,7 @@ static long loop(struct run *r)
 			continue;
 		}
 		/* Work that came while the guest runs (the worker flushes for slots). */
-		if (wait_for_vcpu(r) && look_idle(r, &rc))
+		if (wait_for_vcpu(r) && run_look_idle(r, &rc))
 			return rc;
 	}
 }
@@ -652,9 +343,9 @@ COLD static long prepare(struct run *r)
 	    !(vcpu->phase == VCPU_EXIT && vcpu->io.type == IOREQ_TYPE_COPY))
 		rc = inject(vcpu);
 	if (rc >= 0 && !vcpu->slot)
-		rc = materialise(vcpu);
+		rc = run_materialise(vcpu);
 	if (rc >= 0 && (vcpu->halted || (vcpu->phase == VCPU_IDLE && window_injects(vcpu))))
-		rc = leave_halt(vcpu);
+		rc = run_leave_halt(vcpu);
 	if (rc < 0)
 		return rc;
 	if (complete_first(vcpu)) {
@@ -667,9 +358,10 @@ COLD static long prepare(struct run *r)
 	/* A load makes Xen forget the request: the result of an IN must go where it would have
 	 * gone. */
 	pthread_mutex_lock(&vcpu->vm->lock);
-	rc = vcpu->phase == VCPU_EXIT && vcpu->io_done == vcpu->io.count ? merge_input(vcpu) : 0;
+	rc = vcpu->phase == VCPU_EXIT && vcpu->io_done == vcpu->io.count ? run_merge_input(vcpu)
+									 : 0;
 	if (rc == 0)
-		rc = flush_locked(vcpu);
+		rc = run_flush_locked(vcpu);
 	pthread_mutex_unlock(&vcpu->vm->lock);
 	return rc;
 }
