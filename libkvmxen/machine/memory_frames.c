@@ -95,16 +95,25 @@ static uint64_t populate_some(struct memory_private *p, uint64_t gfn, uint64_t n
 int frames_populate(struct memory_private *p, uint64_t gfn, uint64_t n)
 {
 	uint64_t done = 0;
+	bool grown = false;
 	int rc;
 
 	while (done < n) {
 		uint64_t some = populate_some(p, gfn + done, n - done, &rc);
 
-		if (!some) {
-			frames_release(p, gfn, done);
-			return rc ? rc : -ENOMEM;
+		if (some) {
+			done += some;
+			grown = false;
+			continue;
 		}
-		done += some;
+		/* Xen does not say of what there was too little. Of page tables, when many frames
+		 * have been moved: those that are empty by now stay. */
+		if (!grown && grow_pool(p, p->pool_bytes + POOL_SLACK) >= 0) {
+			grown = true;
+			continue;
+		}
+		frames_release(p, gfn, done);
+		return rc ? rc : -ENOMEM;
 	}
 	return 0;
 }

@@ -60,6 +60,14 @@ void wait_block(struct wait *wait, struct vcpu *vcpu)
 
 static int signal_fd(struct vcpu *vcpu);
 
+/* May a signal's handler run at any time, and no kick is lost? Then it sets immediate_exit, which
+ * is looked at again before each sleep. */
+static bool signals_may_come(const struct vcpu *vcpu)
+{
+	return !vcpu->has_sigmask && gate_works() &&
+	       atomic_load_explicit(&protocol, memory_order_relaxed) == PROTOCOL_FLAG;
+}
+
 /* A signal that only the mask of KVM_SET_SIGNAL_MASK lets through stays pending while requests are
  * found by watching: nothing sleeps that it could wake. So it is looked for now and then. */
 static bool signal_waits(struct vcpu *vcpu)
@@ -78,8 +86,7 @@ HOT void wait_begin(struct wait *wait, struct vcpu *vcpu)
 	wait->stop = false;
 	if (vcpu->run->immediate_exit)
 		wait_expect_immediate_exit();
-	if (vcpu->has_sigmask || !gate_works() ||
-	    atomic_load_explicit(&protocol, memory_order_relaxed) != PROTOCOL_FLAG)
+	if (!signals_may_come(vcpu))
 		wait_block(wait, vcpu);
 	wait->stop = vcpu->run->immediate_exit || signal_waits(vcpu);
 }
@@ -249,6 +256,11 @@ HOT bool wait_event(struct wait *wait, struct vcpu *vcpu, unsigned timeout_ms)
 		if (vcpu->run->immediate_exit)
 			wait->stop = true;
 		return false;
+	}
+	/* What they were blocked for is over: a sleep without that costs less. */
+	if (wait->blocked && vcpu->wake_fd < 0 && signals_may_come(vcpu)) {
+		wait_end(wait);
+		wait->blocked = false;
 	}
 	/* The ring does not see wake_fd. */
 	if (!wait->blocked && vcpu->wake_fd < 0)

@@ -1217,6 +1217,28 @@ static void a_move_that_stops_half_way_is_taken_up(void)
 	munmap(memory, 16 * MB);
 }
 
+/* Tables of what was moved away stay: a new slot may need more of them than the rule says. */
+static void a_new_slot_gets_the_page_tables_that_it_needs(void)
+{
+	char *memory = vmm_memory(8 * MB, 0);
+
+	paint(memory, 8 * MB);
+	space_start(s);
+	CU_ASSERT_EQUAL(slot_set(s, 0, 0, 0, 4 * MB, memory), 0);
+	CU_ASSERT_EQUAL(flush(s), 0);
+	quiet_begin();
+	fake_fail("mem_populate", ENOMEM);
+	CU_ASSERT_EQUAL(slot_set(s, 1, 0, 1024 * MB + PAGE, 4 * MB, memory + 4 * MB), 0);
+	CU_ASSERT(fake_failed());
+	quiet_end();
+	CU_ASSERT_EQUAL(flush(s), 0);
+	fake_fail_clear();
+	CU_ASSERT(guest_sees(s, 0, memory, 4 * MB));
+	CU_ASSERT(guest_sees(s, 1024 * MB + PAGE, memory + 4 * MB, 4 * MB));
+	space_free(s);
+	munmap(memory, 8 * MB);
+}
+
 /* --- anything at all --- */
 
 #define POOL_PAGES  2300ul
@@ -1452,6 +1474,8 @@ void register_memory_suite(void)
 	static CU_TestInfo failures[] = {
 		{"nothing is lost whatever fails", nothing_is_lost_whatever_fails},
 		{"a move that stops half way is taken up", a_move_that_stops_half_way_is_taken_up},
+		{"a new slot gets the page tables that it needs",
+		 a_new_slot_gets_the_page_tables_that_it_needs},
 		{"random changes keep the promise", random_changes_keep_the_promise},
 		CU_TEST_INFO_NULL,
 	};
