@@ -17,14 +17,24 @@ enum { FEW = 512 };
 /* Linux' default limit of a dm_op's buffer (privcmd.dm_op_buf_max_size). */
 enum { DM_OP_BUFFER_MAX = 4096 };
 
+/* Frames in one call. Xen (4.17) cuts the count to 16 bits: of 65536 frames it moves none, and says
+ * that it has. */
+enum { RELOCATE_MAX = 0x8000 };
+
 int privcmd_mem_relocate(struct device *dev, uint16_t domid, uint64_t src, uint64_t dst, uint32_t n)
 {
-	struct xen_dm_op op = {
-		.op = XEN_DMOP_relocate_memory,
-		.u.relocate_memory = {.size = n, .src_gfn = src, .dst_gfn = dst},
-	};
+	int rc = 0;
 
-	return privcmd_dm_op(dev, domid, &op, NULL, 0);
+	for (uint32_t done = 0, some; rc == 0 && done < n; done += some) {
+		struct xen_dm_op op = {.op = XEN_DMOP_relocate_memory};
+
+		some = n - done < RELOCATE_MAX ? n - done : RELOCATE_MAX;
+		op.u.relocate_memory.size = some;
+		op.u.relocate_memory.src_gfn = src + done;
+		op.u.relocate_memory.dst_gfn = dst + done;
+		rc = privcmd_dm_op(dev, domid, &op, NULL, 0);
+	}
+	return rc;
 }
 
 int privcmd_mem_set_type(struct device *dev, uint16_t domid, enum mem_type type, uint64_t gfn,

@@ -25,6 +25,7 @@
 	X(params)                                                                                  \
 	X(cpuid)                                                                                   \
 	X(populate)                                                                                \
+	X(relocate_large)                                                                          \
 	X(map)                                                                                     \
 	X(ports)                                                                                   \
 	X(pci_and_mmio)                                                                            \

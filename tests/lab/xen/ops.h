@@ -14,6 +14,7 @@ void test_tsc(void);
 void test_params(void);
 void test_cpuid(void);
 void test_populate(void);
+void test_relocate_large(void);
 void test_map(void);
 void test_ports(void);
 void test_pci_and_mmio(void);

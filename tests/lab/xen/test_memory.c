@@ -46,6 +46,39 @@ void test_populate(void)
 	machine_end(&m);
 }
 
+#define LARGE 65536u /* frames: 256 MiB */
+
+static bool can_be_mapped(struct machine *m, uint64_t gfn)
+{
+	void *at;
+
+	if (m->d->mem_map(m->dev, m->domid, NULL, PROT_READ, 1, &gfn, &at) < 0)
+		return false;
+	m->d->mem_unmap(m->dev, at, 1);
+	return true;
+}
+
+/* More frames than Xen counts in one call. */
+void test_relocate_large(void)
+{
+	const uint64_t from = 0x10000, to = 0x6000000;
+	uint64_t extents[LARGE / 512];
+	struct machine m;
+
+	machine_make(&m, EMULATION_LAPIC, 1);
+	check_is(m.c->domain_set_maxmem(m.ctl, m.domid, 300 << 10), 0, "300 MiB are allowed");
+	check_is(m.c->domain_set_paging_pool(m.ctl, m.domid, 16 << 20), 0, "a pool of 16 MiB");
+	for (unsigned i = 0; i < LARGE / 512; i++)
+		extents[i] = from + i * 512ull;
+	check_is(m.d->mem_populate(m.dev, m.domid, 9, LARGE / 512, extents), LARGE / 512,
+		 "256 MiB");
+	check_is(m.d->mem_relocate(m.dev, m.domid, from, to, LARGE), 0, "are moved");
+	check(!can_be_mapped(&m, from) && !can_be_mapped(&m, from + LARGE - 1),
+	      "and are gone from where they were");
+	check(can_be_mapped(&m, to) && can_be_mapped(&m, to + LARGE - 1), "and are where they go");
+	machine_end(&m);
+}
+
 static bool is_mapped(void *at)
 {
 	unsigned char in;
