@@ -8,9 +8,9 @@
 #ifndef KVMXEN_HOT_H
 #define KVMXEN_HOT_H
 
-#define HOT  __attribute__((hot))
+#define HOT __attribute__((hot))
 /* Variables that it reads. */
 #define HOT_DATA __attribute__((section(".data.hot")))
-#define COLD __attribute__((cold, noinline))
+#define COLD     __attribute__((cold, noinline))
 
 #endif

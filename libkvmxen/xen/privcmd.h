@@ -70,7 +70,7 @@ int privcmd_event_inject(struct device *dev, uint16_t domid, uint32_t vcpu, uint
 	.pci_link_route = privcmd_pci_link_route, .msi_inject = privcmd_msi_inject,                \
 	.event_inject = privcmd_event_inject, .evtchn_close = evtchn_close,                        \
 	.evtchn_fd = evtchn_fd, .evtchn_bind = evtchn_bind, .evtchn_offer = evtchn_offer,          \
-	.evtchn_unbind = evtchn_unbind, .evtchn_notify = evtchn_notify, .notifies_by_fd = true,                            \
+	.evtchn_unbind = evtchn_unbind, .evtchn_notify = evtchn_notify, .notifies_by_fd = true,    \
 	.evtchn_take = evtchn_take, .evtchn_unmask = evtchn_unmask, .evtchn_wait = evtchn_wait
 
 /* --- event channels: evtchn.c --- */

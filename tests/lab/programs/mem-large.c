@@ -1,4 +1,5 @@
-// A slot of 256 MiB, 65536 pages, is moved, deleted and added again: all of it goes, all of it comes.
+// A slot of 256 MiB, 65536 pages, is moved, deleted and added again: all of it goes, all of it
+// comes.
 
 #include "vm.h"
 
