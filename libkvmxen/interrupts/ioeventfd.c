@@ -133,16 +133,13 @@ static bool collides(const struct ioeventfds *table, const struct ioeventfd *new
 /* config held. The filter for just what is in the table. */
 static void filter_anew(struct interrupts_private *p, const struct ioeventfds *table)
 {
-	uint64_t words[FILTER_WORDS] = {0};
+	struct address_filter filter = {0};
 	size_t i;
 
-	for (i = 0; i < table->count; i++) {
-		unsigned bit = filter_hash(table->entries[i].bus, table->entries[i].address);
-
-		words[bit / 64] |= 1ull << bit % 64;
-	}
+	for (i = 0; i < table->count; i++)
+		address_filter_add(&filter, table->entries[i].bus, table->entries[i].address);
 	for (i = 0; i < FILTER_WORDS; i++)
-		atomic_store(&p->ioeventfd_filter.words[i], words[i]);
+		atomic_store(&p->ioeventfd_filter.words[i], atomic_load(&filter.words[i]));
 }
 
 /* config held. Publishes the table with `add` in it or without `drop`. */

@@ -152,7 +152,7 @@ static uint64_t element_data(struct vcpu *vcpu, uint32_t i)
 }
 
 /* An access to a slot whose page another slot owns: the library's business, not the VMM's. */
-COLD static bool serve_memory(struct vcpu *vcpu)
+HOT static bool serve_memory(struct vcpu *vcpu)
 {
 	struct ioreq *io = &vcpu->io;
 	uint64_t gpa = step(io, io->addr, vcpu->io_done);

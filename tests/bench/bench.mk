@@ -4,7 +4,7 @@ BENCH_OUT := $(BUILD)/tests/bench
 BENCH_OBJ = $(patsubst %,$(BUILD)/obj/tests/bench/%.o,$(1))
 
 # Beyond what the library and the lab need.
-BENCH_DEPS := libjson-c-dev strace
+BENCH_DEPS := libjson-c-dev
 .PHONY: bench bench-programs
 bench: deps
 	@dpkg -s $(BENCH_DEPS) >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive \
