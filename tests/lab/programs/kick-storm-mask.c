@@ -70,12 +70,12 @@ int main(void)
 
 		if (error) {
 			if (error != EINTR)
-				fail("KVM_RUN: %s", errno_name(error));
+				fail_run(&vcpu, error);
 			if (sigtimedwait(&kick_set, NULL, &no_time) != SIGUSR1)
 				fail("EINTR without a pending signal");
 			interrupted++;
 		} else if (run->exit_reason != KVM_EXIT_IO || run->io.port != 0x100) {
-			fail("exit reason %u", run->exit_reason);
+			fail_run(&vcpu, 0);
 		} else if (run->io.direction == KVM_EXIT_IO_IN) {
 			*(uint32_t *)io_data(run) = ++given;
 		} else if (*(uint32_t *)io_data(run) != given) {

@@ -50,10 +50,8 @@ static void run_to_kick(struct vcpu *vcpu)
 {
 	int error = vcpu_try_run(vcpu);
 
-	if (!error)
-		fail("exit reason %u", run->exit_reason);
 	if (error != EINTR)
-		fail("KVM_RUN: %s", errno_name(error));
+		fail_run(vcpu, error);
 	run->immediate_exit = 0;
 }
 

@@ -88,7 +88,7 @@ int main(void)
 		int error = vcpu_try_run(&count);
 
 		if (error != EINTR)
-			fail("KVM_RUN: %s", errno_name(error));
+			fail_run(&count, error);
 		count.run->immediate_exit = 0;
 		vcpu_get_regs(&count, &regs);
 		vcpu_get_sregs(&count, &sregs);

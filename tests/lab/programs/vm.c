@@ -464,6 +464,15 @@ void vcpu_print_exit(struct vcpu *vcpu)
 	}
 }
 
+void fail_run(struct vcpu *vcpu, int error)
+{
+	if (error)
+		fail("KVM_RUN: %s", errno_name(error));
+	vcpu->out = stdout;
+	vcpu_print_exit(vcpu);
+	fail("KVM_RUN returned that");
+}
+
 bool vcpu_at_end(struct vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
