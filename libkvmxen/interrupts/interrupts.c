@@ -49,7 +49,7 @@ HOT bool interrupts_match(struct vcpu *vcpu, uint8_t type, uint64_t address, uns
 
 	if (!is_write || (type != IOREQ_TYPE_PIO && type != IOREQ_TYPE_COPY))
 		return false;
-	if (ioeventfd_match(vcpu->vm, type, address, size, data)) {
+	if (ioeventfd_match(vcpu, type, address, size, data)) {
 		STATS_ADD(&stats->ioeventfds);
 		return true;
 	}

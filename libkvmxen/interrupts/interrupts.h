@@ -57,9 +57,16 @@ unsigned interrupts_given(const struct vm *vm);
 unsigned interrupts_timer_mode(const struct vm *vm);
 
 /* Exit path: true when an ioeventfd or a coalesced zone took a single-element access. space is
- * IOREQ_TYPE_PIO or IOREQ_TYPE_COPY; a read never matches. No lock, no allocation. */
+ * IOREQ_TYPE_PIO or IOREQ_TYPE_COPY; a read never matches. No lock, no allocation. The eventfd of
+ * an ioeventfd is not signalled yet. */
 bool interrupts_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
 		      uint64_t data, bool is_write);
+/* Exit path: signals it. By the vcpu's thread, when the guest was let go on, or before the thread
+ * waits for anything, or ends KVM_RUN. */
+void interrupts_signal(struct vcpu *vcpu);
+/* KVM signals before the guest goes on, so that no later exit of any vcpu comes first. To be called
+ * before KVM_RUN ends: waits for what other vcpus' threads are in the middle of signalling. */
+void interrupts_keep_order(struct vcpu *vcpu);
 
 /* Split irqchip: the VMM's IOAPIC waits for the end of a level interrupt that was sent to this
  * vcpu. No lock, one load: for the run loop. */

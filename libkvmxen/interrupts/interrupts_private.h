@@ -212,10 +212,16 @@ void resample_remove(struct vm *vm, struct resample *resample);
 void resample_raise(struct vm *vm, struct resample *resample);
 void resamplers_free(struct vm *vm);
 
+/* --- hit.c --- */
+
+/* interrupts_signal has to signal it and to leave the readers, which the caller has entered. */
+void hit_keep(struct vcpu *vcpu, const struct eventfd *eventfd, unsigned ticket);
+
 /* --- irqfd.c, ioeventfd.c, coalesced.c --- */
 
 void irqfd_free_all(struct vm *vm);
-bool ioeventfd_match(struct vm *vm, uint8_t type, uint64_t address, unsigned size, uint64_t data);
+bool ioeventfd_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
+		     uint64_t data);
 void ioeventfd_free_all(struct vm *vm);
 bool coalesced_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
 		     uint64_t data);

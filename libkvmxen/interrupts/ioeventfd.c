@@ -74,10 +74,10 @@ HOT static const struct ioeventfd *find(const struct ioeventfds *table, const st
 	return &table->entries[at];
 }
 
-HOT bool ioeventfd_match(struct vm *vm, uint8_t type, uint64_t address, unsigned size,
+HOT bool ioeventfd_match(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
 			 uint64_t data)
 {
-	struct interrupts_private *p = vm->interrupts.private;
+	struct interrupts_private *p = vcpu->vm->interrupts.private;
 	struct ioeventfd key = {
 		.bus = type == IOREQ_TYPE_PIO ? BUS_PIO : BUS_MMIO,
 		.address = address,
@@ -89,6 +89,7 @@ HOT bool ioeventfd_match(struct vm *vm, uint8_t type, uint64_t address, unsigned
 
 	if (!address_filter_may(&p->ioeventfd_filter, key.bus, address))
 		return false;
+	interrupts_signal(vcpu); /* another element of the same instruction */
 	ticket = readers_enter(&p->readers);
 	table = atomic_load(&p->ioeventfds);
 	entry = find(table, &key);
@@ -102,8 +103,9 @@ HOT bool ioeventfd_match(struct vm *vm, uint8_t type, uint64_t address, unsigned
 		entry = find(table, &key);
 	}
 	if (entry)
-		eventfd_signal(entry->eventfd);
-	readers_exit(&p->readers, ticket);
+		hit_keep(vcpu, entry->eventfd, ticket);
+	else
+		readers_exit(&p->readers, ticket);
 	return entry;
 }
 

@@ -5,7 +5,6 @@
  * then the guest runs until an exit or a signal. machine/wait.h says how no signal is lost.
  */
 #include <errno.h>
-#include <errno.h>
 #include <stdint.h>
 
 #include "libkvmxen/hot.h"
@@ -82,9 +81,12 @@ HOT static long work_on_request(struct run *r)
 	bool made_up = false;
 	long rc;
 
-	if (exit_next(vcpu) == EXIT_SHOWN)
+	if (exit_next(vcpu) == EXIT_SHOWN) {
+		interrupts_signal(vcpu);
 		return 1;
+	}
 	if (__builtin_expect(r->wait.stop || r->hold, false)) {
+		interrupts_signal(vcpu);
 		rc = stop_behind(r);
 		if (rc < 0)
 			return rc;
@@ -92,6 +94,7 @@ HOT static long work_on_request(struct run *r)
 	vcpu->phase = VCPU_RUNNING;
 	do {
 		if (__builtin_expect(atomic_load(&vcpu->io_cancelled), false)) {
+			interrupts_signal(vcpu);
 			rc = make_up_once(r, &made_up);
 			if (rc < 0)
 				return rc;
@@ -101,6 +104,7 @@ HOT static long work_on_request(struct run *r)
 		exit_result_to_slot(vcpu);
 		vcpu->state.known = 0;
 	} while (!world_answer(vcpu));
+	interrupts_signal(vcpu);
 	return 0;
 }
 
@@ -296,9 +300,14 @@ static int resume(struct run *r, long *rc)
 	if (vcpu->phase == VCPU_EXIT && vcpu->io_shown) {
 		exit_complete(vcpu);
 		/* More elements of one instruction: the next exit, as KVM's own completion. */
-		if (vcpu->io_done < vcpu->io.count && exit_next(vcpu) == EXIT_SHOWN) {
-			*rc = finish(vcpu, VCPU_EXIT, 0);
-			return 1;
+		if (vcpu->io_done < vcpu->io.count) {
+			enum exit_result next = exit_next(vcpu);
+
+			interrupts_signal(vcpu);
+			if (next == EXIT_SHOWN) {
+				*rc = finish(vcpu, VCPU_EXIT, 0);
+				return 1;
+			}
 		}
 	} else if (r->wait.stop) {
 		*rc = finish_interrupted(vcpu, vcpu->phase);
@@ -419,6 +428,7 @@ HOT long vcpu_run(struct vcpu *vcpu)
 		atomic_store(&vcpu->in_run, true);
 		rc = run_guest(&r);
 		atomic_store(&vcpu->in_run, false);
+		interrupts_keep_order(vcpu);
 	}
 	/* KVM has not come as far as to have a reason. */
 	if (immediate && rc == -EINTR)

@@ -54,6 +54,8 @@ struct vcpu_debug {
 };
 #define DEBUG_EVENT_CPUID 0x100
 
+struct eventfd; /* interrupts/eventfd.c */
+
 struct vcpu {
 	struct vm *vm;
 	uint32_t id;    /* KVM's: the APIC id */
@@ -89,6 +91,12 @@ struct vcpu {
 	uint32_t io_done;  /* elements of it already completed */
 	uint32_t io_shown; /* elements in the exit shown to the VMM; 0: none shown */
 	bool io_untaken;   /* KVM_RUN has ended before it took the request in the slot */
+	/* An ioeventfd that the guest hit, until it is signalled: interrupts/hit.c. */
+	struct {
+		const struct eventfd *eventfd; /* NULL: none */
+		unsigned ticket;               /* of the table's readers, until then */
+		atomic_uint turn;              /* odd until then */
+	} hit;
 	bool halted;       /* KVM_EXIT_HLT was shown: KVM's next KVM_RUN goes on behind it */
 	atomic_bool
 		io_cancelled; /* a context load made Xen forget it: exit_complete puts that right */

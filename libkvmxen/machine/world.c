@@ -136,6 +136,7 @@ HOT bool world_answer(struct vcpu *vcpu)
 		if (atomic_load(&vm->stop) == 0)
 			break;
 		atomic_store(&vcpu->answering, false);
+		interrupts_signal(vcpu);
 		world_wait(vm);
 	}
 	if (atomic_load(&vcpu->io_cancelled)) {

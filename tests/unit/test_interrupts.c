@@ -141,14 +141,24 @@ static long ioeventfd(uint64_t address, uint32_t length, int fd, uint32_t flags,
 	return interrupts_ioeventfd(vm, &args);
 }
 
+/* A write of a vcpu's, and all that comes of it. */
+static bool write_of(struct vcpu *vcpu, uint8_t type, uint64_t address, unsigned size,
+		     uint64_t data)
+{
+	bool matched = interrupts_match(vcpu, type, address, size, data, true);
+
+	interrupts_signal(vcpu);
+	return matched;
+}
+
 static bool pio(uint16_t port, unsigned size, uint64_t data)
 {
-	return interrupts_match(&rig.vcpus[0], IOREQ_TYPE_PIO, port, size, data, true);
+	return write_of(&rig.vcpus[0], IOREQ_TYPE_PIO, port, size, data);
 }
 
 static bool mmio(uint64_t address, unsigned size, uint64_t data)
 {
-	return interrupts_match(&rig.vcpus[0], IOREQ_TYPE_COPY, address, size, data, true);
+	return write_of(&rig.vcpus[0], IOREQ_TYPE_COPY, address, size, data);
 }
 
 static void fire(int fd)
@@ -1323,14 +1333,90 @@ static void an_ioeventfd_outlives_the_vmms_descriptor(void)
 	rig_free(&rig);
 }
 
+/* --- a hit is signalled later --- */
+
+static bool hit(unsigned vcpu, uint64_t address)
+{
+	return interrupts_match(&rig.vcpus[vcpu], IOREQ_TYPE_COPY, address, 4, 0, true);
+}
+
+static void a_hit_is_signalled_once(void)
+{
+	int e = event();
+
+	rig_new(&rig);
+	rig_add_vcpus(&rig);
+	CU_ASSERT_EQUAL(ioeventfd(0x1000, 4, e, 0, 0), 0);
+	CU_ASSERT(hit(0, 0x1000));
+	CU_ASSERT_EQUAL(count_of(e), 0);
+	interrupts_signal(&rig.vcpus[1]);
+	CU_ASSERT_EQUAL(count_of(e), 0);
+	interrupts_signal(&rig.vcpus[0]);
+	interrupts_signal(&rig.vcpus[0]);
+	CU_ASSERT_EQUAL(count_of(e), 1);
+	/* Two elements of one instruction: none is lost, and none comes twice. */
+	CU_ASSERT(hit(0, 0x1000) && hit(0, 0x1000));
+	interrupts_signal(&rig.vcpus[0]);
+	CU_ASSERT_EQUAL(count_of(e), 2);
+	close(e);
+	rig_free(&rig);
+}
+
+static atomic_bool returned;
+
+static void *drop_it(void *data)
+{
+	CU_ASSERT_EQUAL(ioeventfd(0x1000, 4, *(int *)data, DE, 0), 0);
+	atomic_store(&returned, true);
+	return NULL;
+}
+
+static void *end_of_run(void *data)
+{
+	interrupts_keep_order(data);
+	atomic_store(&returned, true);
+	return NULL;
+}
+
+/* Starts the thread, which must not get on before the first vcpu's hit is signalled. */
+static void waits_for_the_signal(void *(*function)(void *), void *data, int e)
+{
+	pthread_t thread;
+
+	atomic_store(&returned, false);
+	CU_ASSERT(hit(0, 0x1000));
+	pthread_create(&thread, NULL, function, data);
+	usleep(20000);
+	CU_ASSERT_FALSE(atomic_load(&returned));
+	CU_ASSERT_EQUAL(count_of(e), 0);
+	interrupts_signal(&rig.vcpus[0]);
+	pthread_join(thread, NULL);
+	CU_ASSERT(atomic_load(&returned));
+	CU_ASSERT_EQUAL(count_of(e), 1);
+}
+
+static void what_may_not_come_before_a_signal_waits_for_it(void)
+{
+	int e = event();
+
+	rig_new(&rig);
+	rig_add_vcpus(&rig);
+	CU_ASSERT_EQUAL(ioeventfd(0x1000, 4, e, 0, 0), 0);
+	waits_for_the_signal(end_of_run, &rig.vcpus[1], e);
+	waits_for_the_signal(drop_it, &e, e);
+	interrupts_keep_order(&rig.vcpus[1]); /* nothing any more: at once */
+	close(e);
+	rig_free(&rig);
+}
+
 static atomic_uint hits;
 
 static void *write_doorbells(void *data)
 {
 	while (!atomic_load(&stop)) {
-		if (mmio(0x5000, 4, 1))
+		if (write_of(data, IOREQ_TYPE_COPY, 0x5000, 4, 1))
 			atomic_fetch_add(&hits, 1);
-		mmio(0x6000, 4, 1);
+		write_of(data, IOREQ_TYPE_COPY, 0x6000, 4, 1);
 	}
 	return NULL;
 }
@@ -1349,7 +1435,7 @@ static void ioeventfds_come_and_go_under_running_vcpus(void)
 	atomic_store(&hits, 0);
 	CU_ASSERT_EQUAL(ioeventfd(0x5000, 4, stay, 0, 0), 0);
 	for (i = 0; i < 2; i++)
-		pthread_create(&threads[i], NULL, write_doorbells, NULL);
+		pthread_create(&threads[i], NULL, write_doorbells, &rig.vcpus[i]);
 	for (i = 0; i < 1000; i++) {
 		int go = event(), innocent;
 
@@ -1651,6 +1737,8 @@ void register_interrupts_suite(void)
 	CU_ADD_TEST(suite, datamatch_is_compared_in_full);
 	CU_ADD_TEST(suite, there_may_be_thousands);
 	CU_ADD_TEST(suite, an_ioeventfd_outlives_the_vmms_descriptor);
+	CU_ADD_TEST(suite, a_hit_is_signalled_once);
+	CU_ADD_TEST(suite, what_may_not_come_before_a_signal_waits_for_it);
 	CU_ADD_TEST(suite, ioeventfds_come_and_go_under_running_vcpus);
 	CU_ADD_TEST(suite, a_writer_waits_for_the_readers_there_are);
 	CU_ADD_TEST(suite, zones_are_checked_as_kvm_does);

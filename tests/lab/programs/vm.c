@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIFETIME  170 // less than what `run` allows
+#define LIFETIME  170 // more than what `run` allows
 #define PAGE_SIZE 4096
 
 #define CR0_PE (1ul << 0)
