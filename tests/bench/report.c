@@ -2,7 +2,9 @@
  * report: from the samples of measure to docs/performance.md and its pictures.
  *
  *   report DIR                    DIR/SIDE-PART.json, SIDE xen or kvm, and *.md: what is there
- *   report --ratios FILE ROW      prints "WORKER/BASE MEDIAN" for each pair of the ratios table
+ *   report --ratios FILE ROW [OTHER...]
+ *                                 prints "WORKER/BASE MEDIAN" for each pair of the ratios table, and
+ *                                 "OTHER/ROW MEDIAN" of the direct worker
  *
  * Writes DIR/performance.md, DIR/performance.json (all samples) and DIR/PART.svg.
  */
@@ -392,7 +394,7 @@ static void put_pictures(void)
 	}
 }
 
-static int print_ratios(const char *path, const char *row)
+static int print_ratios(const char *path, const char *row, char *const *others)
 {
 	struct json_object *all = json_object_from_file(path);
 
@@ -404,6 +406,12 @@ static int print_ratios(const char *path, const char *row)
 		if (s.n)
 			printf("%s/%s %.3f\n", pairs[i].worker, pairs[i].base, s.median);
 	}
+	for (; *others; others++) {
+		struct summary s = ratio_of_rows(all, "direct", *others, row);
+
+		if (s.n)
+			printf("%s/%s %.3f\n", *others, row, s.median);
+	}
 	json_object_put(all);
 	return 0;
 }
@@ -413,10 +421,10 @@ int main(int argc, char **argv)
 	struct json_object *all = json_object_new_object();
 	FILE *out;
 
-	if (argc == 4 && !strcmp(argv[1], "--ratios"))
-		return print_ratios(argv[2], argv[3]);
+	if (argc >= 4 && !strcmp(argv[1], "--ratios"))
+		return print_ratios(argv[2], argv[3], argv + 4);
 	if (argc != 2)
-		return fprintf(stderr, "usage: report DIR | report --ratios FILE ROW\n"), 2;
+		return fprintf(stderr, "usage: report DIR | report --ratios FILE ROW [OTHER...]\n"), 2;
 	directory = argv[1];
 	for (enum part part = 0; part < PARTS; part++) {
 		xen[part] = part_load("xen", part_names[part], all);
