@@ -6,6 +6,9 @@
  * In each round each row is run once by each worker (worker.h). FILE: {"ROW": {"NAME": [ns, ...]}},
  * each number the nanoseconds of one operation in one batch. The first round warms up and is
  * dropped.
+ *
+ * A guest of the emulator's dies or hangs now and then: a worker that fails, or says nothing for a
+ * minute, is started anew, four times at most, and what it was asked is left out in that round.
  */
 #include <argp.h>
 #include <fcntl.h>
@@ -22,12 +25,14 @@
 
 #define WORKERS_MAX 16
 #define LINE_MAX_   256
-#define LIMIT_MS    120000
+#define LIMIT_MS    60000
+#define STARTS_MAX  5
 
 struct worker {
 	char *name, *command;
 	FILE *to, *from;
 	pid_t pid;
+	unsigned starts;
 	bool failed;
 };
 
@@ -48,6 +53,7 @@ static void worker_start(struct worker *worker)
 {
 	int to[2], from[2];
 
+	worker->starts++;
 	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC))
 		die("pipe");
 	worker->pid = fork();
@@ -72,8 +78,26 @@ static bool answer_read(struct worker *worker, char *line, int size)
 	return poll(&fd, 1, LIMIT_MS) == 1 && fgets(line, size, worker->from);
 }
 
-/* One batch: ns for each operation, or a negative number: the worker has no such row. One that
- * fails or takes too long is asked no more. */
+static void worker_end(struct worker *worker)
+{
+	fclose(worker->to);
+	fclose(worker->from);
+	waitpid(worker->pid, NULL, 0);
+}
+
+static void worker_failed(struct worker *worker)
+{
+	kill(worker->pid, SIGKILL);
+	worker_end(worker);
+	if (worker->starts < STARTS_MAX) {
+		worker_start(worker);
+		return;
+	}
+	worker->failed = true;
+	status = 1;
+}
+
+/* One batch: ns for each operation, or a negative number: the worker has no such row, or failed. */
 static double ask(struct worker *worker, const char *row)
 {
 	char line[LINE_MAX_] = "";
@@ -85,11 +109,10 @@ static double ask(struct worker *worker, const char *row)
 	    (line[0] != '-' && (line[0] < '0' || line[0] > '9'))) {
 		fprintf(stderr, "measure: %s, row %s: %s\n", worker->name, row,
 			*line ? line : "no answer");
-		kill(worker->pid, SIGTERM);
-		worker->failed = true;
-		status = 1;
+		worker_failed(worker);
+		return -1;
 	}
-	return worker->failed || line[0] == '-' ? -1 : strtod(line, NULL) / count;
+	return line[0] == '-' ? -1 : strtod(line, NULL) / count;
 }
 
 static struct json_object *samples_of(struct json_object *all, const char *row, const char *name)
@@ -172,10 +195,9 @@ int main(int argc, char **argv)
 	for (unsigned w = 0; w < worker_count; w++)
 		worker_start(&workers[w]);
 	run_all(all);
-	for (unsigned w = 0; w < worker_count; w++) {
-		fclose(workers[w].to);
-		waitpid(workers[w].pid, NULL, 0);
-	}
+	for (unsigned w = 0; w < worker_count; w++)
+		if (!workers[w].failed)
+			worker_end(&workers[w]);
 	if (json_object_to_file_ext(output, all, JSON_C_TO_STRING_PRETTY) < 0) {
 		fprintf(stderr, "measure: %s: %s\n", output, json_util_get_last_err());
 		status = 1;
