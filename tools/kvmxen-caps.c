@@ -36,15 +36,24 @@ static const char *refusal(const struct ioctl_row *row)
 	return row->fd & (FD_VM | FD_DEVICE) ? "ENOTTY" : "EINVAL";
 }
 
+/* Why it answers 0, if it does. */
+static const char *absence(const struct capability *cap, long value)
+{
+	return value == 0 ? cap->reason : NULL;
+}
+
 static void print_text(void)
 {
 	size_t count, i;
 	const struct capability *caps = capabilities(&count);
 	const struct ioctl_row *rows;
 
-	for (i = 0; i < count; i++)
-		printf("KVM_CAP_%-28s %-6ld %s\n", caps[i].name, capability_value(caps[i].number),
-		       caps[i].reason ? caps[i].reason : "");
+	for (i = 0; i < count; i++) {
+		long value = capability_value(caps[i].number);
+		const char *why = absence(&caps[i], value);
+
+		printf("KVM_CAP_%-28s %-6ld %s\n", caps[i].name, value, why ? why : "");
+	}
 	rows = ioctl_rows(&count);
 	for (i = 0; i < count; i++)
 		printf("%-32s %-6s %-7s %s\n", rows[i].name, fd_name(rows[i].fd),
@@ -66,14 +75,14 @@ static struct json_object *json_capabilities(void)
 
 	for (i = 0; i < count; i++) {
 		struct json_object *cap = json_object_new_object();
+		long value = capability_value(caps[i].number);
 		char name[64];
 
 		snprintf(name, sizeof name, "KVM_CAP_%s", caps[i].name);
 		add_string(cap, "name", name);
 		json_object_object_add(cap, "number", json_object_new_int64(caps[i].number));
-		json_object_object_add(cap, "value",
-				       json_object_new_int64(capability_value(caps[i].number)));
-		add_string(cap, "reason", caps[i].reason);
+		json_object_object_add(cap, "value", json_object_new_int64(value));
+		add_string(cap, "reason", absence(&caps[i], value));
 		json_object_array_add(list, cap);
 	}
 	return list;
@@ -135,7 +144,9 @@ static void print_markdown(void)
 		char number[16];
 
 		snprintf(number, sizeof number, "%d", caps[i].value);
-		printf("| %s | %s | %s |\n", caps[i].name, caps[i].compute ? "the host's" : number,
+		printf("| %s | %s | %s%s |\n", caps[i].name,
+		       caps[i].compute ? "the host's" : number,
+		       caps[i].compute && caps[i].reason ? "0: " : "",
 		       caps[i].reason ? caps[i].reason : "");
 	}
 }

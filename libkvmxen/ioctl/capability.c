@@ -31,9 +31,9 @@ static long debug_works(void)
 	{                                                                                          \
 		KVM_CAP_##name, #name, value, NULL, NULL                                           \
 	}
-#define CAP_CALL(name, function)                                                                   \
+#define CAP_CALL(name, function, reason)                                                           \
 	{                                                                                          \
-		KVM_CAP_##name, #name, 0, function, NULL                                           \
+		KVM_CAP_##name, #name, 0, function, reason                                         \
 	}
 #define CAP_ABSENT(name, reason)                                                                   \
 	{                                                                                          \
@@ -42,6 +42,7 @@ static long debug_works(void)
 #define NO_NESTED    "Xen has no state API for nested guests"
 #define NO_KVM_MSRS  "Xen cannot intercept KVM's own MSRs"
 #define NO_HYPERV    "Xen's own Hyper-V interface takes no orders from a device model"
+#define NO_IOMMU     "Xen has no IOMMU for guests here"
 #define NO_KVM_CPUID "no feature of KVM's own is offered to guests"
 
 static const struct capability table[] = {
@@ -53,7 +54,7 @@ static const struct capability table[] = {
 	CAP_ABSENT(VAPIC, "Xen's LAPIC does not report TPR accesses"),
 	CAP(EXT_CPUID, 1),
 	CAP_ABSENT(CLOCKSOURCE, NO_KVM_MSRS),
-	CAP_CALL(NR_VCPUS, online_cpus),
+	CAP_CALL(NR_VCPUS, online_cpus, NULL),
 	CAP(NR_MEMSLOTS, MEMORY_SLOTS),
 	CAP(PIT, 1),
 	CAP(NOP_IO_DELAY, 1),
@@ -62,7 +63,7 @@ static const struct capability table[] = {
 	CAP(SYNC_MMU, 1),
 	CAP(DESTROY_MEMORY_REGION_WORKS, 1),
 	CAP(USER_NMI, 1),
-	CAP_CALL(SET_GUEST_DEBUG, debug_works),
+	CAP_CALL(SET_GUEST_DEBUG, debug_works, "KVMXEN_CPUID=xen: there is no monitor"),
 	CAP(REINJECT_CONTROL, 1),
 	CAP(IRQ_ROUTING, 4096),
 	CAP(IRQ_INJECT_STATUS, 1),
@@ -83,7 +84,7 @@ static const struct capability table[] = {
 	CAP(X86_ROBUST_SINGLESTEP, 1),
 	CAP(ENABLE_CAP, 1),
 	CAP(XSAVE, 1),
-	CAP_CALL(XCRS, xsave_works),
+	CAP_CALL(XCRS, xsave_works, "the host has no XSAVE"),
 	CAP_ABSENT(ASYNC_PF, NO_KVM_MSRS),
 	CAP(TSC_CONTROL, 1),
 	CAP(GET_TSC_KHZ, 1),
@@ -118,13 +119,13 @@ static const struct capability table[] = {
 	CAP(USER_MEMORY2, 1),
 	CAP(VM_TSC_CONTROL, 1),
 	CAP(EXT_EMUL_CPUID, 1),
-	CAP_CALL(DEVICE_ASSIGNMENT, assign_offered),
-	CAP_CALL(IOMMU, assign_offered),
-	CAP_CALL(DEVICE_MSI, assign_offered),
-	CAP_CALL(DEVICE_DEASSIGNMENT, assign_offered),
-	CAP_CALL(DEVICE_MSIX, assign_offered),
-	CAP_CALL(ASSIGN_DEV_IRQ, assign_offered),
-	CAP_CALL(PCI_2_3, assign_offered),
+	CAP_CALL(DEVICE_ASSIGNMENT, assign_offered, NO_IOMMU),
+	CAP_CALL(IOMMU, assign_offered, NO_IOMMU),
+	CAP_CALL(DEVICE_MSI, assign_offered, NO_IOMMU),
+	CAP_CALL(DEVICE_DEASSIGNMENT, assign_offered, NO_IOMMU),
+	CAP_CALL(DEVICE_MSIX, assign_offered, NO_IOMMU),
+	CAP_CALL(ASSIGN_DEV_IRQ, assign_offered, NO_IOMMU),
+	CAP_CALL(PCI_2_3, assign_offered, NO_IOMMU),
 	CAP_ABSENT(STEAL_TIME, NO_KVM_MSRS),
 	CAP_ABSENT(ASYNC_PF_INT, NO_KVM_MSRS),
 	CAP_ABSENT(ENFORCE_PV_FEATURE_CPUID, NO_KVM_CPUID),
