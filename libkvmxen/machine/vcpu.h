@@ -97,7 +97,7 @@ struct vcpu {
 		unsigned ticket;               /* of the table's readers, until then */
 		atomic_uint turn;              /* odd until then */
 	} hit;
-	bool halted;       /* KVM_EXIT_HLT was shown: KVM's next KVM_RUN goes on behind it */
+	bool halted; /* KVM_EXIT_HLT was shown: KVM's next KVM_RUN goes on behind it */
 	atomic_bool
 		io_cancelled; /* a context load made Xen forget it: exit_complete puts that right */
 	atomic_bool lapic_on; /* Xen's LAPIC of it has been seen switched on: interrupts/msi.c */

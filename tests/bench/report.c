@@ -3,8 +3,8 @@
  *
  *   report DIR                    DIR/SIDE-PART.json, SIDE xen or kvm, and *.md: what is there
  *   report --ratios FILE ROW [OTHER...]
- *                                 prints "WORKER/BASE MEDIAN" for each pair of the ratios table, and
- *                                 "OTHER/ROW MEDIAN" of the direct worker
+ *                                 prints "WORKER/BASE MEDIAN" for each pair of the ratios table,
+ * and "OTHER/ROW MEDIAN" of the direct worker
  *
  * Writes DIR/performance.md, DIR/performance.json (all samples) and DIR/PART.svg.
  */
@@ -424,7 +424,8 @@ int main(int argc, char **argv)
 	if (argc >= 4 && !strcmp(argv[1], "--ratios"))
 		return print_ratios(argv[2], argv[3], argv + 4);
 	if (argc != 2)
-		return fprintf(stderr, "usage: report DIR | report --ratios FILE ROW [OTHER...]\n"), 2;
+		return fprintf(stderr, "usage: report DIR | report --ratios FILE ROW [OTHER...]\n"),
+		       2;
 	directory = argv[1];
 	for (enum part part = 0; part < PARTS; part++) {
 		xen[part] = part_load("xen", part_names[part], all);

@@ -1,5 +1,5 @@
-// One vcpu hits an ioeventfd and counts its hits in memory, another one tells the count by an exit: the
-// eventfd has been signalled at least as often by then.
+// One vcpu hits an ioeventfd and counts its hits in memory, another one tells the count by an exit:
+// the eventfd has been signalled at least as often by then.
 
 #include "vm.h"
 
@@ -58,8 +58,8 @@ int main(void)
 	if (read(ioeventfd.fd, &count, sizeof count) == sizeof count)
 		signalled += count;
 	hits = *(volatile uint32_t *)(vm.ram + DATA + 8);
-	printf("%u exits came before their signal, hits: %d, as many signals: %d\n", early, hits > 0,
-	       signalled == hits);
+	printf("%u exits came before their signal, hits: %d, as many signals: %d\n", early,
+	       hits > 0, signalled == hits);
 	vcpu_print_exit(&tell);
 	vcpu_print_exit(&hit);
 	return 0;

@@ -111,7 +111,8 @@ struct vcpu {
 // The program cannot do its work: prints the message and exits with status 1.
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-// The same of a KVM_RUN that returned what it must not: `error`, or the last exit, which is printed.
+// The same of a KVM_RUN that returned what it must not: `error`, or the last exit, which is
+// printed.
 _Noreturn void fail_run(struct vcpu *vcpu, int error);
 
 // The name of an errno, "ok" for 0.
