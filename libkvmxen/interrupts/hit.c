@@ -2,8 +2,9 @@
  * hit: the eventfd of an ioeventfd that a guest hit is signalled when the guest was let go on.
  *
  * The write to it costs about as much as the notification of Xen, and the guest need not wait for
- * both. What a VMM could see of that is put right: KVM_RUN of another vcpu does not return before
- * the eventfd is signalled.
+ * both. No exit overtakes the signal: KVM_RUN of another vcpu does not return before it. Only a
+ * thread of the VMM's that watches guest memory could see the guest go on first
+ * (docs/differences.md).
  */
 #include "libkvmxen/interrupts/interrupts_private.h"
 
