@@ -4,8 +4,10 @@
  *
  * Xen tells no device model of an end of interrupt, so a timer looks at Xen's chips for as long as
  * such an interrupt is on its way, at shorter intervals first. A chip whose line is still up when
- * the guest ends an interrupt takes it anew at once, and no look would find it ended. So the line
- * is lowered as soon as a chip has taken the interrupt, which it then delivers all the same.
+ * the guest ends an interrupt takes it anew at once, and no look would find it ended. So the IOAPIC
+ * gets no more than a pulse, which it delivers all the same, once its pin is not masked; and the
+ * domain is paused meanwhile, or the guest might end it between the two edges. The PIC gives an
+ * interrupt when the processor takes it: its line stays up until then.
  */
 #include "libkvmxen/interrupts/interrupts_private.h"
 
@@ -27,7 +29,7 @@
 enum stage {
 	IDLE,
 	RAISED,       /* no chip has taken it yet: masked, or the processor has interrupts off */
-	TAKEN_IOAPIC, /* lowered; its end is awaited */
+	TAKEN_IOAPIC, /* the line is down; its end is awaited */
 	TAKEN_PIC,
 };
 
@@ -109,20 +111,24 @@ static bool pic_pin(struct vm *vm, int pin, bool *in_service, bool *masked)
 	return true;
 }
 
-static enum stage taken(struct vm *vm, struct resampler *resampler)
+/* Gives it to the chip that takes it now, if one does. */
+static enum stage give(struct vm *vm, struct resampler *resampler)
 {
 	union vioapic_redir_entry entry;
 	bool in_service, masked;
 
 	if (ioapic_pin(vm, pin_of(vm, resampler->gsi, true), &entry) && !entry.fields.mask) {
 		resampler->vector = entry.fields.vector;
-		/* An edge was taken as it came. */
-		return !entry.fields.trig_mode || entry.fields.remote_irr ? TAKEN_IOAPIC : RAISED;
+		/* It may be up for the PIC. */
+		line_set(vm, resampler->gsi, LINE_RESAMPLE, false);
+		line_set(vm, resampler->gsi, LINE_RESAMPLE, true);
+		line_set(vm, resampler->gsi, LINE_RESAMPLE, false);
+		return TAKEN_IOAPIC;
 	}
-	if (pic_pin(vm, pin_of(vm, resampler->gsi, false), &in_service, &masked) && !masked &&
-	    in_service)
-		return TAKEN_PIC;
-	return RAISED;
+	if (!pic_pin(vm, pin_of(vm, resampler->gsi, false), &in_service, &masked))
+		return RAISED;
+	line_set(vm, resampler->gsi, LINE_RESAMPLE, !masked && !in_service);
+	return !masked && in_service ? TAKEN_PIC : RAISED;
 }
 
 static bool ended(struct vm *vm, const struct resampler *resampler)
@@ -163,15 +169,25 @@ static void signal_all(const struct resampler *resampler)
 		eventfd_signal(user->eventfd);
 }
 
+/* RAISED: with the domain paused. */
+static enum stage give_paused(struct vm *vm, struct resampler *resampler)
+{
+	const struct control_ops *ops = vm->xen.ctl->ops;
+	bool paused = ops->domain_pause(vm->xen.ctl, vm->domid) == 0;
+	enum stage stage = give(vm, resampler);
+	int rc = paused ? ops->domain_unpause(vm->xen.ctl, vm->domid) : 0;
+
+	if (rc < 0)
+		message_error("domain %u cannot be unpaused: error %d", vm->domid, -rc);
+	return stage;
+}
+
 /* Did it come further? */
 static bool look(struct vm *vm, struct resampler *resampler)
 {
 	if (resampler->stage == RAISED) {
-		resampler->stage = taken(vm, resampler);
-		if (resampler->stage == RAISED)
-			return false;
-		line_set(vm, resampler->gsi, LINE_RESAMPLE, false);
-		return true;
+		resampler->stage = give_paused(vm, resampler);
+		return resampler->stage != RAISED;
 	}
 	if (!ended(vm, resampler))
 		return false;
@@ -181,9 +197,9 @@ static bool look(struct vm *vm, struct resampler *resampler)
 }
 
 /* Chips that the VMM has set and that Xen does not have yet say nothing. */
-static bool look_now(struct vm *vm, struct resampler *resampler)
+static bool can_look(struct vm *vm)
 {
-	return interrupts_live(vm) && !chips_are_set(vm->interrupts.private) && look(vm, resampler);
+	return interrupts_live(vm) && !chips_are_set(vm->interrupts.private);
 }
 
 static void look_at_all(struct watch *watch, uint32_t events)
@@ -200,7 +216,7 @@ static void look_at_all(struct watch *watch, uint32_t events)
 	pthread_mutex_lock(&p->firing);
 	for (resampler = all->list; resampler; resampler = resampler->next) {
 		if (resampler->stage != IDLE)
-			further |= look_now(all->vm, resampler);
+			further |= can_look(all->vm) && look(all->vm, resampler);
 		waiting |= resampler->stage != IDLE;
 	}
 	if (waiting)
@@ -218,10 +234,10 @@ void resample_raise(struct vm *vm, struct resample *resample)
 	if (resampler->stage != IDLE)
 		return;
 	resampler->stage = RAISED;
-	line_set(vm, resampler->gsi, LINE_RESAMPLE, true);
-	/* A pin that is not masked has taken it by now; the guest shall not end it before the line
-	 * is lowered. */
-	look_now(vm, resampler);
+	if (can_look(vm))
+		look(vm, resampler);
+	else
+		line_set(vm, resampler->gsi, LINE_RESAMPLE, true);
 	arm(vm->interrupts.private->resamplers, LOOK_FIRST_NS);
 }
 

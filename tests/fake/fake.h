@@ -107,6 +107,10 @@ unsigned fake_gsi_edges(uint16_t domid, unsigned gsi);
 /* The guest ends the interrupt of a level-triggered pin of the IOAPIC, which is given anew when its
  * line is still up. */
 void fake_ioapic_end(uint16_t domid, unsigned gsi);
+/* Whenever the domain is not paused, the guest has ended an ISA interrupt before the next call. */
+void fake_quick_guest(uint16_t domid);
+/* A level-triggered pin whose line is up gives an interrupt at once. */
+void fake_ioapic_unmask(uint16_t domid, unsigned gsi);
 /* The PIC's interrupt is being served, or has been. */
 void fake_pic_serve(uint16_t domid, unsigned irq, bool in_service);
 /* MSIs injected so far; the n-th (from 0) of them. */

@@ -58,6 +58,17 @@ static void gsi_edge(struct domain *d, unsigned gsi)
 	}
 }
 
+static void ioapic_end(struct domain *d, unsigned gsi)
+{
+	union vioapic_redir_entry *pin = &d->ioapic.redirtbl[gsi];
+
+	if (!pin->fields.remote_irr)
+		return;
+	pin->fields.remote_irr = 0;
+	if (gsi < NR_ISA_IRQS && d->isa_irq.pad[0] >> gsi & 1)
+		gsi_edge(d, gsi);
+}
+
 int xen_isa_irq_set(struct domain *d, uint8_t irq, bool level)
 {
 	uint64_t bit = 1ull << irq;
@@ -71,6 +82,8 @@ int xen_isa_irq_set(struct domain *d, uint8_t irq, bool level)
 	if (level && !(d->isa_irq.pad[0] & bit))
 		gsi_edge(d, irq);
 	d->isa_irq.pad[0] = level ? d->isa_irq.pad[0] | bit : d->isa_irq.pad[0] & ~bit;
+	if (d->quick_guest && d->pauses == 0)
+		ioapic_end(d, irq);
 	return 0;
 }
 
@@ -193,12 +206,27 @@ unsigned fake_gsi_edges(uint16_t domid, unsigned gsi)
 
 void fake_ioapic_end(uint16_t domid, unsigned gsi)
 {
+	fake_lock();
+	ioapic_end(xen_domain_any(domid), gsi);
+	fake_unlock();
+}
+
+void fake_quick_guest(uint16_t domid)
+{
+	fake_lock();
+	xen_domain_any(domid)->quick_guest = true;
+	fake_unlock();
+}
+
+void fake_ioapic_unmask(uint16_t domid, unsigned gsi)
+{
 	struct domain *d;
 
 	fake_lock();
 	d = xen_domain_any(domid);
-	d->ioapic.redirtbl[gsi].fields.remote_irr = 0;
-	if (gsi < NR_ISA_IRQS && d->isa_irq.pad[0] >> gsi & 1)
+	d->ioapic.redirtbl[gsi].fields.mask = 0;
+	if (d->ioapic.redirtbl[gsi].fields.trig_mode && gsi < NR_ISA_IRQS &&
+	    d->isa_irq.pad[0] >> gsi & 1)
 		gsi_edge(d, gsi);
 	fake_unlock();
 }

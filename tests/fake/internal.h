@@ -441,6 +441,7 @@ struct domain {
 	struct hvm_hw_hpet hpet;
 	struct hvm_hw_pmtimer pmtimer;
 	unsigned gsi_edges[NR_GSIS];
+	bool quick_guest; /* fake_quick_guest */
 	struct msi *msis;
 	unsigned nr_msis;
 

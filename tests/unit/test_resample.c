@@ -57,12 +57,16 @@ static long irqfd(int fd, int second, uint32_t flags)
 }
 
 /* A domain whose IOAPIC has these bits in the pin, and an irqfd. */
-static void set_up(uint64_t bits)
+static void set_up_with_pic(uint64_t bits, uint8_t imr)
 {
-	struct kvm_irqchip chip = {.chip_id = KVM_IRQCHIP_IOAPIC};
+	struct kvm_irqchip chip = {.chip_id = KVM_IRQCHIP_PIC_SLAVE};
 
 	rig_new_irqchip(&rig);
 	rig_add_vcpus(&rig);
+	CU_ASSERT_EQUAL(interrupts_get_irqchip(vm, &chip), 0);
+	chip.chip.pic.imr = imr;
+	CU_ASSERT_EQUAL(interrupts_set_irqchip(vm, &chip), 0);
+	chip = (struct kvm_irqchip){.chip_id = KVM_IRQCHIP_IOAPIC};
 	CU_ASSERT_EQUAL(interrupts_get_irqchip(vm, &chip), 0);
 	chip.chip.ioapic.redirtbl[GSI].bits = bits;
 	CU_ASSERT_EQUAL(interrupts_set_irqchip(vm, &chip), 0);
@@ -70,6 +74,17 @@ static void set_up(uint64_t bits)
 	trigger = event();
 	resample = event();
 	CU_ASSERT_EQUAL(irqfd(trigger, resample, KVM_IRQFD_FLAG_RESAMPLE), 0);
+}
+
+/* The n-th pulse is over. */
+static bool given(unsigned n)
+{
+	return fake_gsi_edges(vm->domid, GSI) == n && !fake_isa_level(vm->domid, GSI);
+}
+
+static void set_up(uint64_t bits)
+{
+	set_up_with_pic(bits, 0);
 }
 
 static void tear_down(void)
@@ -100,14 +115,66 @@ static void a_level_is_given_once_for_each_end(void)
 	tear_down();
 }
 
-static void a_masked_pin_keeps_its_line_up(void)
+/* Not even a guest that ends it between two calls sees it twice. */
+static void a_quick_guest_gets_it_once(void)
+{
+	unsigned i;
+
+	set_up(LEVEL_PIN | VECTOR);
+	fake_quick_guest(vm->domid);
+	for (i = 1; i <= 20; i++) {
+		fire(trigger);
+		CU_ASSERT(RIG_WAIT(given(i)));
+		fake_ioapic_end(vm->domid, GSI);
+		CU_ASSERT(came(resample));
+		CU_ASSERT_EQUAL(fake_gsi_edges(vm->domid, GSI), i);
+	}
+	tear_down();
+}
+
+static void a_masked_pin_gets_it_when_it_is_unmasked(void)
+{
+	set_up_with_pic(LEVEL_PIN | MASKED | VECTOR, 0xff);
+	fire(trigger);
+	usleep(A_FEW_LOOKS);
+	CU_ASSERT_EQUAL(fake_gsi_edges(vm->domid, GSI), 0);
+	CU_ASSERT_EQUAL(count_of(resample), 0);
+	fake_quick_guest(vm->domid);
+	fake_ioapic_unmask(vm->domid, GSI);
+	CU_ASSERT(RIG_WAIT(given(1)));
+	usleep(A_FEW_LOOKS);
+	CU_ASSERT_EQUAL(count_of(resample), 0);
+	fake_ioapic_end(vm->domid, GSI);
+	CU_ASSERT(came(resample));
+	CU_ASSERT_EQUAL(fake_gsi_edges(vm->domid, GSI), 1);
+	tear_down();
+}
+
+/* The line was up for the PIC. */
+static void a_guest_goes_from_the_pic_to_the_ioapic(void)
 {
 	set_up(LEVEL_PIN | MASKED | VECTOR);
 	fire(trigger);
 	CU_ASSERT(RIG_WAIT(fake_isa_level(vm->domid, GSI)));
 	usleep(A_FEW_LOOKS);
-	CU_ASSERT(fake_isa_level(vm->domid, GSI));
 	CU_ASSERT_EQUAL(count_of(resample), 0);
+	fake_ioapic_unmask(vm->domid, GSI);
+	CU_ASSERT(RIG_WAIT(!fake_isa_level(vm->domid, GSI)));
+	usleep(A_FEW_LOOKS);
+	CU_ASSERT_EQUAL(count_of(resample), 0);
+	fake_ioapic_end(vm->domid, GSI);
+	CU_ASSERT(came(resample));
+	CU_ASSERT(!fake_isa_level(vm->domid, GSI));
+	tear_down();
+}
+
+static void removed_before_it_was_taken(void)
+{
+	set_up(MASKED);
+	fire(trigger);
+	CU_ASSERT(RIG_WAIT(fake_isa_level(vm->domid, GSI)));
+	usleep(A_FEW_LOOKS);
+	CU_ASSERT(fake_isa_level(vm->domid, GSI));
 	CU_ASSERT_EQUAL(irqfd(trigger, resample, KVM_IRQFD_FLAG_DEASSIGN), 0);
 	CU_ASSERT(!fake_isa_level(vm->domid, GSI));
 	CU_ASSERT_EQUAL(count_of(resample), 0);
@@ -171,9 +238,9 @@ static void a_record_that_cannot_be_read_is_read_again(void)
 	fake_fail_always("context_get_one", -EIO);
 	fire(trigger);
 	CU_ASSERT(RIG_WAIT(fake_failed()));
-	CU_ASSERT(fake_isa_level(vm->domid, GSI));
+	CU_ASSERT_EQUAL(fake_gsi_edges(vm->domid, GSI), 0);
 	fake_fail_clear();
-	CU_ASSERT(RIG_WAIT(!fake_isa_level(vm->domid, GSI)));
+	CU_ASSERT(RIG_WAIT(fake_gsi_edges(vm->domid, GSI) == 1));
 	fake_ioapic_end(vm->domid, GSI);
 	CU_ASSERT(came(resample));
 	tear_down();
@@ -197,7 +264,10 @@ void register_resample_suite(void)
 	CU_pSuite suite = CU_add_suite("resample", NULL, NULL);
 
 	CU_ADD_TEST(suite, a_level_is_given_once_for_each_end);
-	CU_ADD_TEST(suite, a_masked_pin_keeps_its_line_up);
+	CU_ADD_TEST(suite, a_quick_guest_gets_it_once);
+	CU_ADD_TEST(suite, a_masked_pin_gets_it_when_it_is_unmasked);
+	CU_ADD_TEST(suite, a_guest_goes_from_the_pic_to_the_ioapic);
+	CU_ADD_TEST(suite, removed_before_it_was_taken);
 	CU_ADD_TEST(suite, an_edge_ends_with_its_vector);
 	CU_ADD_TEST(suite, the_pics_end_counts_when_the_ioapic_is_masked);
 	CU_ADD_TEST(suite, all_of_a_gsi_are_told);
