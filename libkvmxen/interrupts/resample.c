@@ -114,10 +114,13 @@ static bool pic_pin(struct vm *vm, int pin, bool *in_service, bool *masked)
 /* Gives it to the chip that takes it now, if one does. */
 static enum stage give(struct vm *vm, struct resampler *resampler)
 {
+	int pin = pin_of(vm, resampler->gsi, true);
 	union vioapic_redir_entry entry;
 	bool in_service, masked;
 
-	if (ioapic_pin(vm, pin_of(vm, resampler->gsi, true), &entry) && !entry.fields.mask) {
+	if (pin >= 0 && !ioapic_pin(vm, pin, &entry))
+		return RAISED;
+	if (pin >= 0 && !entry.fields.mask) {
 		resampler->vector = entry.fields.vector;
 		/* It may be up for the PIC. */
 		line_set(vm, resampler->gsi, LINE_RESAMPLE, false);
