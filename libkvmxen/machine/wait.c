@@ -21,7 +21,7 @@
 
 enum protocol { PROTOCOL_UNKNOWN, PROTOCOL_FLAG, PROTOCOL_SIGNAL };
 
-#define LOOK_EVERY 8 /* KVM_RUNs */
+#define LOOK_EVERY 8 /* KVM_RUNs, or requests within one */
 
 static HOT_DATA _Atomic enum protocol protocol;
 
@@ -248,19 +248,32 @@ static int sleep_in_ring(struct vcpu *vcpu, unsigned timeout_ms)
 	return rc > 0 ? 0 : rc;
 }
 
+/* A guest whose requests are all answered here, and found by watching, would keep a signal that is
+ * blocked waiting for ever. */
+COLD static bool signal_came(struct wait *wait, struct vcpu *vcpu)
+{
+	struct pollfd fd = {.fd = signal_fd(vcpu), .events = POLLIN};
+	const struct timespec now = {0};
+
+	if (vcpu->has_sigmask)
+		return poll(&fd, 1, 0) == 1;
+	return ppoll(NULL, 0, &now, &wait->mask) < 0; /* its handler has run */
+}
+
 HOT bool wait_event(struct wait *wait, struct vcpu *vcpu, unsigned timeout_ms)
 {
 	int rc = -EOPNOTSUPP;
 
-	if (watch(vcpu)) {
-		if (vcpu->run->immediate_exit)
-			wait->stop = true;
-		return false;
-	}
 	/* What they were blocked for is over: a sleep without that costs less. */
 	if (wait->blocked && vcpu->wake_fd < 0 && signals_may_come(vcpu)) {
 		wait_end(wait);
 		wait->blocked = false;
+	}
+	if (watch(vcpu)) {
+		if (vcpu->run->immediate_exit ||
+		    (wait->blocked && ++wait->watched % LOOK_EVERY == 0 && signal_came(wait, vcpu)))
+			wait->stop = true;
+		return false;
 	}
 	/* The ring does not see wake_fd. */
 	if (!wait->blocked && vcpu->wake_fd < 0)

@@ -31,7 +31,8 @@
 struct wait {
 	sigset_t mask; /* the VMM's own, when blocked */
 	bool blocked;
-	bool stop; /* a signal or immediate_exit wants KVM_RUN to end */
+	bool stop;        /* a signal or immediate_exit wants KVM_RUN to end */
+	unsigned watched; /* requests that watching has found, since KVM_RUN began */
 };
 
 /* Finds out what the host has, before a VMM may filter its system calls. */
@@ -50,15 +51,19 @@ void wait_expect_immediate_exit(void);
  * early without any. */
 bool wait_event(struct wait *wait, struct vcpu *vcpu, unsigned timeout_ms);
 
+#define WAIT_COST_MAX (1ull << 24) /* of the TSC: some milliseconds */
+
 /* Notes that a request was answered, and when that began (__rdtsc). */
 static inline void wait_answered(struct vcpu *vcpu, uint64_t began)
 {
 	uint64_t now = __rdtsc(), cost = now - began;
 
-	/* The smallest of late: an interrupted thread's is no measure. */
-	vcpu->poll.cost = cost < vcpu->poll.cost || !vcpu->poll.cost
-				  ? cost
-				  : vcpu->poll.cost + vcpu->poll.cost / 64;
+	/* The smallest of late: an interrupted thread's is no measure, nor that of one which came to
+	 * a processor with another TSC. */
+	if (cost < vcpu->poll.cost || (!vcpu->poll.cost && cost < WAIT_COST_MAX))
+		vcpu->poll.cost = cost;
+	else
+		vcpu->poll.cost += vcpu->poll.cost / 64;
 	vcpu->poll.answered = now;
 	vcpu->poll.fresh = true;
 }
