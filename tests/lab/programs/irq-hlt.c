@@ -28,7 +28,7 @@ int main(void)
 	pthread_t thread;
 
 	vm_boot_irqchip(&vm, &vcpu, 16, guest);
-	vm_handler(&vm, 16, 0x24, 0, handler);
+	vm_interrupt(&vm, 16, 0x24, 0, handler);
 	vcpu_run(&vcpu);
 	vcpu_print_exit(&vcpu);
 	if (pthread_create(&thread, NULL, raise_later, &vm))

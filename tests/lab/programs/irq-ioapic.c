@@ -46,9 +46,9 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 64, guest);
-	vm_handler(&vm, 64, 0x35, 0, handler5);
-	vm_handler(&vm, 64, 0x49, 1, handler9);
-	vm_handler(&vm, 64, 0x54, 2, handler20);
+	vm_interrupt(&vm, 64, 0x35, 0, handler5);
+	vm_interrupt(&vm, 64, 0x49, 1, handler9);
+	vm_interrupt(&vm, 64, 0x54, 2, handler20);
 	vcpu.on_exit = vcpu_serve_irqs;
 	vcpu_play(&vcpu);
 	return 0;

@@ -19,8 +19,8 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 32, guest);
-	vm_handler(&vm, 32, 0x23, 0, handler3);
-	vm_handler(&vm, 32, 0x29, 1, handler9);
+	vm_interrupt(&vm, 32, 0x23, 0, handler3);
+	vm_interrupt(&vm, 32, 0x29, 1, handler9);
 	vcpu.on_exit = vcpu_serve_irqs;
 	vcpu_play(&vcpu);
 	return 0;

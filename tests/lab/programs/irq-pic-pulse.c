@@ -18,8 +18,8 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 16, guest);
-	vm_handler(&vm, 16, 0x25, 0, handler);
-	vm_handler(&vm, 16, 0x27, 0, handler);
+	vm_interrupt(&vm, 16, 0x25, 0, handler);
+	vm_interrupt(&vm, 16, 0x27, 0, handler);
 	vcpu.on_exit = vcpu_serve_irqs;
 	vcpu_play(&vcpu);
 	return 0;

@@ -48,13 +48,13 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 16, guest);
-	vm_handler(&vm, 16, 0x21, 0, handler1);
-	vm_handler(&vm, 16, 0x23, 1, handler3);
-	vm_handler(&vm, 16, 0x24, 2, handler4);
-	vm_handler(&vm, 16, 0x25, 3, handler5);
-	vm_handler(&vm, 16, 0x27, 4, handler7);
-	vm_handler(&vm, 16, 0x2a, 5, handler10);
-	vm_handler(&vm, 16, 0x2c, 6, handler12);
+	vm_interrupt(&vm, 16, 0x21, 0, handler1);
+	vm_interrupt(&vm, 16, 0x23, 1, handler3);
+	vm_interrupt(&vm, 16, 0x24, 2, handler4);
+	vm_interrupt(&vm, 16, 0x25, 3, handler5);
+	vm_interrupt(&vm, 16, 0x27, 4, handler7);
+	vm_interrupt(&vm, 16, 0x2a, 5, handler10);
+	vm_interrupt(&vm, 16, 0x2c, 6, handler12);
 	vcpu.on_exit = vcpu_serve_irqs;
 	vcpu_play(&vcpu);
 	return 0;

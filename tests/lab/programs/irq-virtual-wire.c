@@ -29,7 +29,7 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 32, guest);
-	vm_handler(&vm, 32, 0x23, 0, handler);
+	vm_interrupt(&vm, 32, 0x23, 0, handler);
 	vcpu.on_exit = vcpu_serve_irqs;
 	vcpu_play(&vcpu);
 	return 0;

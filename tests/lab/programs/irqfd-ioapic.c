@@ -60,7 +60,7 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 64, guest);
-	vm_handler(&vm, 64, 0x36, 0, handler);
+	vm_interrupt(&vm, 64, 0x36, 0, handler);
 	event = eventfd(0, EFD_NONBLOCK);
 	irqfd(&vm, 0);
 	vcpu.on_exit = serve;

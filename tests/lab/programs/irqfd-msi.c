@@ -72,9 +72,9 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 64, guest);
-	vm_handler(&vm, 64, 0x51, 0, handler51);
-	vm_handler(&vm, 64, 0x52, 1, handler52);
-	vm_handler(&vm, 64, 0x53, 2, handler53);
+	vm_interrupt(&vm, 64, 0x51, 0, handler51);
+	vm_interrupt(&vm, 64, 0x52, 1, handler52);
+	vm_interrupt(&vm, 64, 0x53, 2, handler53);
 	route(&vm, 0x51, 0x52);
 	for (unsigned int i = 0; i < 2; i++) {
 		struct kvm_irqfd irqfd = {.gsi = 24 + i};

@@ -49,7 +49,7 @@ int main(void)
 	struct kvm_irqfd irqfd = {.gsi = 10, .flags = KVM_IRQFD_FLAG_RESAMPLE};
 
 	vm_boot_irqchip(&vm, &vcpu, 64, guest);
-	vm_handler(&vm, 64, 0x3a, 0, handler);
+	vm_interrupt(&vm, 64, 0x3a, 0, handler);
 	event = eventfd(0, EFD_NONBLOCK);
 	resample = eventfd(0, EFD_NONBLOCK);
 	irqfd.fd = (uint32_t)event;

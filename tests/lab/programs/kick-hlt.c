@@ -46,7 +46,7 @@ int main(void)
 	catch_signal(SIGUSR1, NULL);
 	runner = pthread_self();
 	vm_boot_irqchip(&vm, &vcpu, 16, guest);
-	vm_handler(&vm, 16, 0x24, 0, handler);
+	vm_interrupt(&vm, 16, 0x24, 0, handler);
 	vcpu_run(&vcpu);
 	vcpu_print_exit(&vcpu);
 	for (unsigned int i = 1; i <= 3; i++) {

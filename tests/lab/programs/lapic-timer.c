@@ -31,8 +31,8 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 64, guest);
-	vm_handler(&vm, 64, 0x40, 0, handler);
-	vm_handler(&vm, 64, 0x41, 1, handler_once);
+	vm_interrupt(&vm, 64, 0x40, 0, handler);
+	vm_interrupt(&vm, 64, 0x41, 1, handler_once);
 	vcpu_play(&vcpu);
 	return 0;
 }

@@ -60,8 +60,8 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 64, guest);
-	vm_handler(&vm, 64, 0x51, 0, handler51);
-	vm_handler(&vm, 64, 0x52, 1, handler52);
+	vm_interrupt(&vm, 64, 0x51, 0, handler51);
+	vm_interrupt(&vm, 64, 0x52, 1, handler52);
 	vcpu.on_exit = serve;
 	vcpu_play(&vcpu);
 	return 0;

@@ -20,7 +20,7 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 64, guest);
-	vm_handler(&vm, 64, 0x32, 0, handler);
+	vm_interrupt(&vm, 64, 0x32, 0, handler);
 	vcpu_play(&vcpu);
 	return 0;
 }

@@ -33,7 +33,7 @@ int main(void)
 	table->entries[0].u.irqchip.pin = 2;
 	IOCTL(vm.fd, KVM_SET_GSI_ROUTING, table);
 	free(table);
-	vm_handler(&vm, 64, 0x32, 0, handler);
+	vm_interrupt(&vm, 64, 0x32, 0, handler);
 	vcpu_play(&vcpu);
 	return 0;
 }

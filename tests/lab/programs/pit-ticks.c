@@ -22,7 +22,7 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 16, guest);
-	vm_handler(&vm, 16, 0x20, 0, handler);
+	vm_interrupt(&vm, 16, 0x20, 0, handler);
 	vcpu_play(&vcpu);
 	return 0;
 }

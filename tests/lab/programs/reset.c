@@ -26,7 +26,7 @@ int main(void)
 	struct kvm_mp_state runnable = {.mp_state = KVM_MP_STATE_RUNNABLE};
 
 	vm_boot_irqchip(&vm, &vcpu, 16, guest);
-	vm_handler(&vm, 16, 0x23, 0, handler);
+	vm_interrupt(&vm, 16, 0x23, 0, handler);
 	vcpu_get_sregs(&vcpu, &sregs);
 	IOCTL(vcpu.fd, KVM_GET_LAPIC, &lapic);
 	IOCTL(vcpu.fd, KVM_GET_VCPU_EVENTS, &events);

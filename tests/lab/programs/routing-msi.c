@@ -67,9 +67,9 @@ int main(void)
 	struct vcpu vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 64, guest);
-	vm_handler(&vm, 64, 0x51, 0, handler51);
-	vm_handler(&vm, 64, 0x52, 1, handler52);
-	vm_handler(&vm, 64, 0x53, 2, handler53);
+	vm_interrupt(&vm, 64, 0x51, 0, handler51);
+	vm_interrupt(&vm, 64, 0x52, 1, handler52);
+	vm_interrupt(&vm, 64, 0x53, 2, handler53);
 	vcpu.on_exit = serve;
 	route(&vm, 0x51, 0);
 	vcpu_play(&vcpu);

@@ -43,8 +43,8 @@ int main(void)
 	struct vcpu_thread threads[VCPUS];
 
 	vm_boot_irqchip(&vm, &vcpus[0], 64, guest);
-	vm_handler(&vm, 64, 0x61, 0, handler61);
-	vm_handler(&vm, 64, 0x62, 1, handler62);
+	vm_interrupt(&vm, 64, 0x61, 0, handler61);
+	vm_interrupt(&vm, 64, 0x62, 1, handler62);
 	for (unsigned int i = 1; i < VCPUS; i++) {
 		struct kvm_regs regs;
 

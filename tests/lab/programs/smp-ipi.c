@@ -34,7 +34,7 @@ int main(void)
 	struct kvm_regs regs;
 
 	vm_boot_irqchip(&vm, &first, 64, guest);
-	vm_handler(&vm, 64, 0x61, 0, handler);
+	vm_interrupt(&vm, 64, 0x61, 0, handler);
 	vcpu_get_regs(&first, &regs);
 	regs.rdi = 1;
 	regs.rsi = 1;

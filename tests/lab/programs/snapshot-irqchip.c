@@ -67,9 +67,9 @@ int main(void)
 	struct vcpu vcpu, other_vcpu;
 
 	vm_boot_irqchip(&vm, &vcpu, 64, guest);
-	vm_handler(&vm, 64, 0x35, 0, handler5);
-	vm_handler(&vm, 64, 0x49, 1, handler9);
-	vm_handler(&vm, 64, 0x6b, 2, handler11);
+	vm_interrupt(&vm, 64, 0x35, 0, handler5);
+	vm_interrupt(&vm, 64, 0x49, 1, handler9);
+	vm_interrupt(&vm, 64, 0x6b, 2, handler11);
 	do {
 		vcpu_run(&vcpu);
 		vcpu_serve_irqs(&vcpu);

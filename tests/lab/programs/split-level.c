@@ -62,8 +62,8 @@ int main(void)
 	vcpu_create(&vm, &vcpu, 0);
 	vcpu_mode(&vcpu, 64, CODE);
 	vcpu_set_cpuid(&vcpu);
-	vm_handler(&vm, 64, 0x41, 0, handler1);
-	vm_handler(&vm, 64, 0x51, 1, handler2);
+	vm_interrupt(&vm, 64, 0x41, 0, handler1);
+	vm_interrupt(&vm, 64, 0x51, 1, handler2);
 	route(&vm);
 	do {
 		vcpu_run(&vcpu);

@@ -31,7 +31,7 @@ int main(void)
 	unsigned int i;
 
 	vm_boot_irqchip(&vm, &vcpu, 64, guest);
-	vm_handler(&vm, 64, 0x40, 0, handler);
+	vm_interrupt(&vm, 64, 0x40, 0, handler);
 	printf("capability %d\n", IOCTL(vm.kvm, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER));
 	cpuid = supported_cpuid(&vm);
 	for (i = 0; i < cpuid->nent; i++)

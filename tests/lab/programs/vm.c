@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "vm.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -270,6 +271,18 @@ void vcpu_mode(struct vcpu *vcpu, unsigned int bits, uint64_t entry)
 		vcpu_long_mode(vcpu, entry);
 }
 
+// What stands before the handler of an interrupt; 0xf4fb: STI, HLT.
+#define INTERRUPT(bits, begin, flags, load, at, rip, end)                                          \
+	asm(".pushsection .rodata\n.code" #bits "\n"                                               \
+	    ".globl interrupt" #bits ", interrupt" #bits "_end\ninterrupt" #bits ":\n" begin       \
+	    "\ntestw $0x200, " flags "\njnz 1f\nmov $TWICE_PORT, %dx\nout %al, %dx\n1: " load      \
+	    "\ncmpw $0xf4fb, -1(" at ")\njne 2f\nincw " rip "\n2: " end "\ninterrupt" #bits        \
+	    "_end:\n.code64\n.popsection")
+INTERRUPT(16, "push %bp; mov %sp, %bp; push %bx", "6(%bp)", "mov 2(%bp), %bx", "%bx", "2(%bp)",
+	  "pop %bx; pop %bp");
+INTERRUPT(32, "push %eax", "12(%esp)", "mov 4(%esp), %eax", "%eax", "4(%esp)", "pop %eax");
+INTERRUPT(64, "push %rax", "24(%rsp)", "mov 8(%rsp), %rax", "%rax", "8(%rsp)", "pop %rax");
+
 void vm_gate(struct vm *vm, unsigned int bits, unsigned int vector, uint32_t handler)
 {
 	const uint32_t selector = bits == 64 ? CS64 : CS32;
@@ -363,7 +376,11 @@ int vcpu_try_run(struct vcpu *vcpu)
 {
 	// What was printed so far is to be seen if this does not return.
 	fflush(stdout);
-	return ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
+	if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
+		return errno;
+	if (vcpu->run->exit_reason == KVM_EXIT_IO && vcpu->run->io.port == TWICE_PORT)
+		fail("an interrupt was taken with interrupts off");
+	return 0;
 }
 
 unsigned int vcpu_run(struct vcpu *vcpu)
@@ -664,6 +681,34 @@ void sleep_ms(unsigned int ms)
 		;
 }
 
+// What this process' threads do, to standard error.
+static void print_threads(void)
+{
+	static const char *const files[] = {"comm", "wchan", "syscall", "schedstat"};
+	char path[300], text[300];
+	struct dirent *entry;
+	DIR *tasks = opendir("/proc/self/task");
+
+	while (tasks && (entry = readdir(tasks))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+			FILE *file;
+
+			snprintf(path, sizeof path, "/proc/self/task/%s/%s", entry->d_name,
+				 files[i]);
+			file = fopen(path, "r");
+			if (file && fgets(text, sizeof text, file))
+				fprintf(stderr, "thread %s %s: %s\n", entry->d_name, files[i],
+					text);
+			if (file)
+				fclose(file);
+		}
+	}
+	if (tasks)
+		closedir(tasks);
+}
+
 bool wait_for(const volatile uint32_t *value, uint32_t wanted)
 {
 	for (unsigned int i = 0; i < 61000; i++) {
@@ -674,7 +719,10 @@ bool wait_for(const volatile uint32_t *value, uint32_t wanted)
 		else
 			sleep_ms(1);
 	}
-	return *value >= wanted;
+	if (*value >= wanted)
+		return true;
+	print_threads();
+	return false;
 }
 
 void print_dump(const void *data, size_t size)
