@@ -29,6 +29,7 @@
 #define LEAF_XSTATE     0xd
 #define VECTOR_DB       1
 #define VECTOR_BP       3
+#define DOM0            0
 
 struct monitor {
 	struct watch watch;
@@ -176,32 +177,6 @@ static void monitor_ready(struct watch *watch, uint32_t events)
 	serve(monitor);
 }
 
-static int open_port(struct monitor *monitor, uint16_t owner, uint32_t remote)
-{
-	const struct device_ops *ops = monitor->vm->xen.dev->ops;
-	int rc = ops->evtchn_open(monitor->vm->xen.dev, monitor->vm->domid, &monitor->evtchn);
-
-	if (rc < 0)
-		return rc;
-	monitor->port = ops->evtchn_bind(monitor->evtchn, owner, remote);
-	if (monitor->port < 0) {
-		ops->evtchn_close(monitor->evtchn);
-		return monitor->port;
-	}
-	monitor->watch.fd = ops->evtchn_fd(monitor->evtchn);
-	monitor->watch.events = EPOLLIN;
-	monitor->watch.ready = monitor_ready;
-	return 0;
-}
-
-static void close_port(struct monitor *monitor)
-{
-	const struct device_ops *ops = monitor->vm->xen.dev->ops;
-
-	ops->evtchn_unbind(monitor->evtchn, monitor->port);
-	ops->evtchn_close(monitor->evtchn);
-}
-
 static void close_ring(struct monitor *monitor)
 {
 	struct xen *xen = &monitor->vm->xen;
@@ -209,26 +184,73 @@ static void close_ring(struct monitor *monitor)
 	xen->ctl->ops->monitor_close(xen->ctl, monitor->vm->domid, monitor->page);
 }
 
+/* Switches the monitor on, and has its port: Xen's, or one that the broker finds, also after a
+ * restart, and by which it passes the events on. */
+static int open_ring(struct monitor *monitor)
+{
+	struct vm *vm = monitor->vm;
+	const struct device_ops *ops = vm->xen.dev->ops;
+	bool relayed = vm->xen.ctl->relayed;
+	uint32_t port = 0;
+	int rc;
+
+	if (relayed) {
+		rc = ops->evtchn_offer(monitor->evtchn, DOM0);
+		if (rc < 0)
+			return rc;
+		monitor->port = port = rc;
+	}
+	rc = vm->xen.ctl->ops->monitor_open(vm->xen.ctl, vm->domid, MEMORY_MONITOR_GFN,
+					    &monitor->page, &port);
+	if (rc < 0 || relayed)
+		return rc;
+	monitor->port = rc = ops->evtchn_bind(monitor->evtchn, vm->domid, port);
+	if (rc < 0)
+		close_ring(monitor);
+	return rc < 0 ? rc : 0;
+}
+
+static int open_events(struct monitor *monitor)
+{
+	const struct device_ops *ops = monitor->vm->xen.dev->ops;
+	int rc = ops->evtchn_open(monitor->vm->xen.dev, monitor->vm->domid, &monitor->evtchn);
+
+	if (rc < 0)
+		return rc;
+	rc = open_ring(monitor);
+	if (rc < 0) {
+		ops->evtchn_close(monitor->evtchn);
+		return rc;
+	}
+	monitor->watch.fd = ops->evtchn_fd(monitor->evtchn);
+	monitor->watch.events = EPOLLIN;
+	monitor->watch.ready = monitor_ready;
+	return 0;
+}
+
+static void close_events(struct monitor *monitor)
+{
+	const struct device_ops *ops = monitor->vm->xen.dev->ops;
+
+	ops->evtchn_unbind(monitor->evtchn, monitor->port);
+	ops->evtchn_close(monitor->evtchn);
+	close_ring(monitor);
+}
+
 int monitor_start(struct vm *vm)
 {
 	struct monitor *monitor = calloc(1, sizeof *monitor);
 	vm_event_sring_t *shared;
-	uint32_t remote;
-	uint16_t owner;
 	int rc;
 
 	if (!monitor)
 		return -ENOMEM;
 	monitor->vm = vm;
-	rc = vm->xen.ctl->ops->monitor_open(vm->xen.ctl, vm->domid, MEMORY_MONITOR_GFN,
-					    &monitor->page, &owner, &remote);
+	rc = open_events(monitor);
 	if (rc < 0)
-		goto no_ring;
+		goto no_events;
 	shared = monitor->page;
 	BACK_RING_ATTACH(&monitor->ring, shared, shared->rsp_prod, RING_PAGE);
-	rc = open_port(monitor, owner, remote);
-	if (rc < 0)
-		goto no_port;
 	rc = worker_create(&monitor->worker);
 	if (rc < 0)
 		goto no_worker;
@@ -243,10 +265,8 @@ int monitor_start(struct vm *vm)
 no_watch:
 	worker_destroy(monitor->worker);
 no_worker:
-	close_port(monitor);
-no_port:
-	close_ring(monitor);
-no_ring:
+	close_events(monitor);
+no_events:
 	message_error("CPUID monitor: cannot be set up: %s", strerror(-rc));
 	free(monitor);
 	return rc;
@@ -275,7 +295,6 @@ void monitor_stop(struct vm *vm)
 	worker_destroy(monitor->worker);
 	/* A vcpu that waits for an answer would keep the domain from dying. */
 	serve(monitor);
-	close_port(monitor);
-	close_ring(monitor);
+	close_events(monitor);
 	free(monitor);
 }

@@ -283,6 +283,7 @@ int broker_open(const char *socket, struct xen *xen)
 	broker->dev.fd = broker_device_fd;
 	broker->ctl.ops = &broker_control_ops;
 	broker->ctl.watches = true;
+	broker->ctl.relayed = broker->stub;
 	broker->maps = &broker->dev.base;
 	rc = greet(broker);
 	if (rc < 0) {

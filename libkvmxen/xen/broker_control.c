@@ -210,11 +210,11 @@ static int cpuid_set(struct control *ctl, uint16_t domid, const struct control_c
 /* The ring's frame has to be mapped here before Xen takes it out of the guest's reach: so it is
  * populated and mapped first, and the broker finds it there. */
 static int monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
-			uint16_t *owner, uint32_t *port)
+			uint32_t *port)
 {
 	struct broker *broker = broker_of_control(ctl);
 	struct device *dev = &broker->dev.base, *maps = broker->maps;
-	struct wire_message request = OP(monitor_open, domid, gfn);
+	struct wire_message request = OP(monitor_open, domid, gfn, ctl->relayed ? *port : 0);
 	int rc = dev->ops->mem_populate(dev, domid, 0, 1, &gfn);
 
 	if (rc != 1)
@@ -224,8 +224,8 @@ static int monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void 
 		goto out_release;
 	rc = broker_call(broker, &request, NULL, NULL, NULL, NULL);
 	if (rc >= 0) {
-		*port = request.arg[0];
-		*owner = request.arg[1];
+		if (!ctl->relayed)
+			*port = request.arg[0];
 		return 0;
 	}
 	maps->ops->mem_unmap(maps, *ring, 1);

@@ -129,12 +129,12 @@ struct control_ops {
 			 uint32_t n);
 	/* Every CPUID of the guest becomes an event (XEN_DOMCTL_MONITOR_EVENT_CPUID) on a
 	 * vm_event ring, whose frame is populated at gfn, unless one is there, and taken from the
-	 * guest again. *ring is a page shared with Xen, whose vm_event_sring_t is initialised;
-	 * *port is an event channel of *owner to bind to: the domain itself or, in a stub domain,
-	 * dom0, where the broker passes events on. Closing lets waiting vcpus go on; ring NULL when
-	 * it is not mapped here. */
+	 * guest again. *ring is a page shared with Xen, whose vm_event_sring_t is initialised.
+	 * *port: out, the domain's event channel to bind to; where `relayed`, in, one of ours that
+	 * was offered to dom0. Closing lets waiting vcpus go on; ring NULL when it is not mapped
+	 * here. */
 	int (*monitor_open)(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
-			    uint16_t *owner, uint32_t *port);
+			    uint32_t *port);
 	/* Every INT3 and #DB of the guest becomes an event on that ring as well, or no more. */
 	int (*monitor_debug)(struct control *ctl, uint16_t domid, bool on);
 	int (*monitor_close)(struct control *ctl, uint16_t domid, void *ring);
@@ -196,6 +196,7 @@ struct control_ops {
 struct control {
 	const struct control_ops *ops;
 	bool watches; /* destroys the domains of a process that ends: no janitor is needed */
+	bool relayed; /* in a stub domain: the monitor's events come by way of the broker */
 };
 
 #endif

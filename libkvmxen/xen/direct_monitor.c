@@ -8,7 +8,7 @@
 #include <xen/vm_event.h>
 
 int direct_monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
-			uint16_t *owner, uint32_t *port)
+			uint32_t *port)
 {
 	xc_interface *xc = direct_xc(ctl);
 	vm_event_sring_t *shared;
@@ -30,7 +30,6 @@ int direct_monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void 
 		return rc;
 	}
 	*ring = shared;
-	*owner = domid;
 	return 0;
 }
 

@@ -58,7 +58,7 @@ int direct_cpuid_set(struct control *ctl, uint16_t domid, const struct control_c
 		     uint32_t n);
 
 int direct_monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
-			uint16_t *owner, uint32_t *port);
+			uint32_t *port);
 int direct_monitor_debug(struct control *ctl, uint16_t domid, bool on);
 int direct_monitor_close(struct control *ctl, uint16_t domid, void *ring);
 

@@ -69,9 +69,10 @@ enum wire_scope { WIRE_HOST, WIRE_DOMAIN };
 	/* arg 0: room for so many leaves. */                                                      \
 	X(cpuid_host, WIRE_HOST, 1, 1, 0, 0, WIRE_CPUID_MAX * sizeof(struct control_cpuid), 0)     \
 	X(cpuid_set, WIRE_DOMAIN, 0, sizeof(struct control_cpuid), 0, WIRE_CPUID_MAX, 0, 0)        \
-	/* arg 0: the gfn of a populated frame, which the client has mapped. Reply: arg 0 the      \
-	 * port, arg 1 whose it is. */                                                             \
-	X(monitor_open, WIRE_DOMAIN, 1, 1, 0, 0, 0, 0)                                             \
+	/* arg 0: the gfn of a populated frame, which the client has mapped; arg 1: a stub         \
+	 * domain's port that it has offered to dom0, else 0. Reply: arg 0 the domain's port, for  \
+	 * who is no stub domain. */                                                               \
+	X(monitor_open, WIRE_DOMAIN, 2, 1, 0, 0, 0, 0)                                             \
 	X(monitor_close, WIRE_DOMAIN, 0, 1, 0, 0, 0, 0)                                            \
 	/* arg 0: on. */                                                                           \
 	X(monitor_debug, WIRE_DOMAIN, 1, 1, 0, 0, 0, 0)                                            \
@@ -110,9 +111,10 @@ enum wire_op {
 		WIRE_OP_COUNT
 };
 
-/* What both sides must agree on: changes with the table's length and the structures' sizes. */
+/* What both sides must agree on: changes with the table's length and the structures' sizes. The
+ * first number is for what these do not show. */
 #define WIRE_VERSION                                                                               \
-	(1ull << 56 | (uint64_t)WIRE_OP_COUNT << 40 | sizeof(struct wire_message) << 32 |          \
+	(2ull << 56 | (uint64_t)WIRE_OP_COUNT << 40 | sizeof(struct wire_message) << 32 |          \
 	 (sizeof(struct vcpu_guest_context) + sizeof(struct domain_info) +                         \
 	  sizeof(struct vcpu_info_bits) + sizeof(struct control_cpuid)))
 

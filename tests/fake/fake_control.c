@@ -174,9 +174,8 @@ static int op_cpuid_set(struct control *ctl, uint16_t domid, const struct contro
 }
 
 static int op_monitor_open(struct control *ctl, uint16_t domid, uint64_t gfn, void **ring,
-			   uint16_t *owner, uint32_t *port)
+			   uint32_t *port)
 {
-	*owner = domid;
 	CALL_DOMAIN(monitor_open, xen_monitor_open(d, gfn, ring, port));
 }
 

@@ -149,10 +149,24 @@ static int bind_offer(struct event_channels *evtchn, uint32_t remote)
 	CALL(evtchn_bind, xen_evtchn_bind_offer(evtchn, remote));
 }
 
+/* dom0 and stub domains are no domains of the fake. */
+static bool is_guest(uint16_t domid)
+{
+	bool is;
+
+	fake_lock();
+	is = xen_domain_any(domid);
+	fake_unlock();
+	return is;
+}
+
 static int op_evtchn_bind(struct event_channels *evtchn, uint16_t domid, uint32_t remote)
 {
-	if (domid == 0)
-		return bind_offer(evtchn, remote);
+	if (!is_guest(domid)) {
+		int rc = bind_offer(evtchn, remote);
+
+		return rc == -EINVAL && domid != 0 ? -ESRCH : rc;
+	}
 	CALL_DOMAIN(evtchn_bind, xen_evtchn_bind(evtchn, d, remote));
 }
 

@@ -102,9 +102,8 @@ static int cpuid_set(struct control *c, uint16_t domid, const struct control_cpu
 	return outcome();
 }
 static int monitor_open(struct control *c, uint16_t domid, uint64_t gfn, void **ring,
-			uint16_t *owner, uint32_t *port)
+			uint32_t *port)
 {
-	*owner = domid;
 	*ring = &answers;
 	*port = 1;
 	return outcome();

@@ -128,14 +128,13 @@ static void cpuid_becomes_an_event(void)
 {
 	struct machine m = machine_new(1, EMULATION_LAPIC);
 	uint32_t remote, out[4] = {0};
-	uint16_t owner;
 	vm_event_request_t *req;
 	vm_event_sring_t *ring;
 	void *page;
 	int port, id;
 
-	CU_ASSERT_EQUAL_FATAL(CTL(monitor_open, m.domid, 0x200, &page, &owner, &remote), 0);
-	CU_ASSERT_EQUAL(CTL(monitor_open, m.domid, 0x201, &page, &owner, &remote), -EBUSY);
+	CU_ASSERT_EQUAL_FATAL(CTL(monitor_open, m.domid, 0x200, &page, &remote), 0);
+	CU_ASSERT_EQUAL(CTL(monitor_open, m.domid, 0x201, &page, &remote), -EBUSY);
 	CU_ASSERT_EQUAL(fake_mem_type(m.domid, 0x200), -1);
 	ring = page;
 	port = EVT(bind, m.evtchn, m.domid, remote);
@@ -171,12 +170,11 @@ static void a_careless_agent_is_noticed(void)
 {
 	struct machine m = machine_new(1, EMULATION_LAPIC);
 	uint32_t remote;
-	uint16_t owner;
 	vm_event_sring_t *ring;
 	void *page;
 	int port;
 
-	CU_ASSERT_EQUAL_FATAL(CTL(monitor_open, m.domid, 0x200, &page, &owner, &remote), 0);
+	CU_ASSERT_EQUAL_FATAL(CTL(monitor_open, m.domid, 0x200, &page, &remote), 0);
 	ring = page;
 	port = EVT(bind, m.evtchn, m.domid, remote);
 	pass_invalidate(&m);

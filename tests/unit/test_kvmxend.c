@@ -348,7 +348,6 @@ static void large_answers_are_those_of_xen(void)
 	static char through[1 << 20], at_once[1 << 20];
 	static struct control_cpuid a[512], b[512];
 	uint32_t length = 0, n = 512, m = 512, port;
-	uint16_t owner;
 	uint64_t gfn = 0x100, gfns[16];
 	uint8_t bitmap[2] = {0}, body[sizeof(struct hvm_hw_cpu)];
 	struct xen xen;
@@ -384,7 +383,7 @@ static void large_answers_are_those_of_xen(void)
 	CU_ASSERT(bitmap[0] == 0 && bitmap[1] == 2);
 	CU_ASSERT_EQUAL(CTL(log_dirty, domid, LOG_DIRTY_OFF, 0, NULL), 0);
 	/* The ring is mapped here before it is taken from the guest. */
-	CU_ASSERT_EQUAL(CTL(monitor_open, domid, gfn, &ring, &owner, &port), 0);
+	CU_ASSERT_EQUAL(CTL(monitor_open, domid, gfn, &ring, &port), 0);
 	CU_ASSERT_EQUAL(fake_mem_type(domid, gfn), -1);
 	CU_ASSERT(ring != NULL && port != 0);
 	CU_ASSERT_EQUAL(CTL(monitor_close, domid, ring), 0);

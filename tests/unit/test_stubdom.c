@@ -13,7 +13,13 @@
 
 #include <xen/hvm/params.h>
 #include <xen/hvm/save.h>
+#include <xen/io/ring.h>
 #include <xen/sched.h>
+
+#ifndef __XEN_TOOLS__
+#define __XEN_TOOLS__
+#endif
+#include <xen/vm_event.h>
 
 #include "libkvmxen/xen/broker.h"
 #include "libkvmxen/xen/wire_link.h"
@@ -26,6 +32,9 @@ void register_stubdom_suite(void);
 #define SOON_MS    5000
 #define STUB       7
 #define TARGET_KIB 4096
+#define RING_GFN   0x100
+#define DOM0       0
+#define PAGE       4096
 
 static struct config config;
 static struct registry *registry;
@@ -33,6 +42,16 @@ static pthread_t acceptor;
 static atomic_bool stop;
 static atomic_uint connections;
 static uint16_t target;
+static char folder[64];
+static bool recovered; /* who watches over the stub domain holds the registry */
+
+/* A broker that was killed does nothing any more, also where its threads still have to end here. */
+static struct control_ops ops;
+static struct life {
+	struct control ctl;
+	atomic_bool dead;
+	char records[64];
+} lives[2], *life;
 
 #define XEN_CTL(op, ...) fake_xen()->ctl->ops->op(fake_xen()->ctl, ##__VA_ARGS__)
 #define CTL(op, ...)     (xen.ctl->ops->op(xen.ctl, ##__VA_ARGS__))
@@ -82,16 +101,52 @@ static void *accept_all(void *arg)
 	return NULL;
 }
 
+static bool is_dead(struct control *ctl)
+{
+	return atomic_load(&((struct life *)ctl)->dead);
+}
+
+static int do_pause(struct control *ctl, uint16_t domid)
+{
+	return is_dead(ctl) ? -EIO : XEN_CTL(domain_pause, domid);
+}
+
+static int do_shutdown(struct control *ctl, uint16_t domid, unsigned reason)
+{
+	return is_dead(ctl) ? -EIO : XEN_CTL(domain_shutdown, domid, reason);
+}
+
+static int close_monitor(struct control *ctl, uint16_t domid, void *ring)
+{
+	return is_dead(ctl) ? -EIO : XEN_CTL(monitor_close, domid, ring);
+}
+
+static void broker_up(void)
+{
+	struct host host = {.xen = *fake_xen()};
+
+	life = life == &lives[0] ? &lives[1] : &lives[0];
+	ops = *fake_xen()->ctl->ops;
+	ops.domain_pause = do_pause;
+	ops.domain_shutdown = do_shutdown;
+	ops.monitor_close = close_monitor;
+	*life = (struct life){.ctl.ops = &ops};
+	strcpy(life->records, folder);
+	host.xen.ctl = &life->ctl;
+	host.records = life->records;
+	CU_ASSERT_EQUAL_FATAL(registry_new(&registry, &host, &config), 0);
+}
+
 static void start(void)
 {
-	struct host host = {.xen = *fake_xen(), .records = "/nonexistent"};
-
 	fake_install();
 	config_default(&config);
-	host.xen = *fake_xen();
+	strcpy(folder, "/tmp/kvmxen-test-XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
 	target = fake_domain_built(2, true);
 	CU_ASSERT_EQUAL(XEN_CTL(domain_set_maxmem, target, TARGET_KIB), 0);
-	CU_ASSERT_EQUAL_FATAL(registry_new(&registry, &host, &config), 0);
+	broker_up();
+	recovered = false;
 	atomic_store(&stop, false);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&acceptor, NULL, accept_all, NULL), 0);
 }
@@ -120,7 +175,10 @@ static void end(void)
 	CU_ASSERT(wait_until(nobody_connected));
 	atomic_store(&stop, true);
 	pthread_join(acceptor, NULL);
-	registry_free(registry);
+	if (!recovered)
+		registry_free(registry);
+	/* No record is left. */
+	CU_ASSERT_EQUAL(rmdir(folder), 0);
 	CU_ASSERT_EQUAL(fake_vchan_open_ends(), 0);
 	CU_ASSERT_FALSE(fake_domain_destroyed(target));
 	CU_ASSERT_EQUAL(XEN_CTL(domain_destroy, target), 0);
@@ -211,29 +269,161 @@ static bool event_at(struct event_channels *evtchn)
 	return false;
 }
 
+/* The stub domain's end of the monitor. */
+struct monitor {
+	struct event_channels *evtchn;
+	int port;
+	void *ring;
+};
+
+static void open_monitor(struct xen xen, struct monitor *m)
+{
+	const struct device_ops *dev = fake_xen()->dev->ops;
+	uint32_t port;
+
+	CU_ASSERT_EQUAL_FATAL(dev->evtchn_open(fake_xen()->dev, target, &m->evtchn), 0);
+	m->port = dev->evtchn_offer(m->evtchn, DOM0);
+	CU_ASSERT_FATAL(m->port > 0);
+	port = m->port;
+	CU_ASSERT_EQUAL(CTL(monitor_open, target, RING_GFN, &m->ring, &port), 0);
+}
+
+static void close_monitor_of(struct xen xen, struct monitor *m)
+{
+	fake_xen()->dev->ops->evtchn_close(m->evtchn);
+	CU_ASSERT_EQUAL(CTL(monitor_close, target, m->ring), 0);
+}
+
+/* The guest's CPUID is asked, and answered. */
+static void a_cpuid_is_answered(const struct monitor *m, int id)
+{
+	vm_event_sring_t *shared = m->ring;
+	vm_event_back_ring_t back;
+	vm_event_response_t *response;
+	uint32_t out[4] = {0};
+
+	BACK_RING_ATTACH(&back, shared, shared->rsp_prod, PAGE);
+	for (int i = 0; i < SOON_MS && !RING_HAS_UNCONSUMED_REQUESTS(&back); i++)
+		CU_ASSERT_FATAL(event_at(m->evtchn));
+	CU_ASSERT_FATAL(RING_HAS_UNCONSUMED_REQUESTS(&back));
+	response = RING_GET_RESPONSE(&back, back.rsp_prod_pvt); /* the request is in its place */
+	response->flags = VM_EVENT_FLAG_VCPU_PAUSED | VM_EVENT_FLAG_SET_REGISTERS;
+	response->data.regs.x86.rax = 0x1234;
+	response->data.regs.x86.rip += 2;
+	back.rsp_prod_pvt++;
+	__atomic_store_n(&shared->rsp_prod, back.rsp_prod_pvt, __ATOMIC_RELEASE);
+	CU_ASSERT_EQUAL(fake_xen()->dev->ops->evtchn_notify(m->evtchn, m->port), 0);
+	CU_ASSERT(fake_guest_wait(target, 0, id, SOON_MS));
+	fake_guest_data(target, 0, id, out, sizeof out);
+	CU_ASSERT_EQUAL(out[0], 0x1234);
+}
+
 /* Xen's port is dom0's: the broker stands between. */
 static void events_of_the_monitor_are_passed_on(void)
 {
-	const struct device_ops *ops = fake_xen()->dev->ops;
-	struct event_channels *evtchn;
+	struct monitor monitor;
+	uint32_t port = 0;
 	struct xen xen;
-	uint16_t owner;
-	uint32_t port;
 	void *ring;
-	int local;
+	int id;
 
 	start();
 	xen = stub_with_target();
-	CU_ASSERT_EQUAL(CTL(monitor_open, target, 0x100, &ring, &owner, &port), 0);
-	CU_ASSERT_EQUAL(owner, 0);
-	CU_ASSERT_EQUAL_FATAL(ops->evtchn_open(fake_xen()->dev, target, &evtchn), 0);
-	local = ops->evtchn_bind(evtchn, owner, port);
-	CU_ASSERT(local >= 0);
-	CU_ASSERT(event_at(evtchn));
-	CU_ASSERT_EQUAL(ops->evtchn_notify(evtchn, local), 0);
-	ops->evtchn_close(evtchn);
-	CU_ASSERT_EQUAL(CTL(monitor_close, target, ring), 0);
+	CU_ASSERT_EQUAL(CTL(monitor_open, target, RING_GFN, &ring, &port), -EINVAL);
+	open_monitor(xen, &monitor);
+	port = monitor.port;
+	CU_ASSERT_EQUAL(CTL(monitor_open, target, RING_GFN + 1, &ring, &port), -EBUSY);
+	id = fake_guest_cpuid(target, 0, 0x40000000, 0);
+	CU_ASSERT_EQUAL(CTL(domain_unpause, target), 0);
+	a_cpuid_is_answered(&monitor, id);
+	close_monitor_of(xen, &monitor);
 	xen.dev->ops->close(xen.dev);
+	end();
+}
+
+/* --- a broker that ends, and its successor --- */
+
+static void broker_killed(void)
+{
+	atomic_store(&life->dead, true);
+	life->records[0] = '\0';
+	stub_gone(registry, STUB); /* ends its connections */
+	CU_ASSERT(wait_until(nobody_connected));
+	registry_free(registry);
+}
+
+static uint16_t target_of(void *arg, uint16_t stub)
+{
+	return stub == STUB && !arg ? target : 0;
+}
+
+static void a_guest_outlives_its_broker(void)
+{
+	struct monitor monitor;
+	struct domain_info info;
+	struct xen xen;
+	int first, second;
+
+	start();
+	xen = stub_with_target();
+	open_monitor(xen, &monitor);
+	first = fake_guest_cpuid(target, 0, 0x40000000, 0);
+	CU_ASSERT_EQUAL(CTL(domain_unpause, target), 0);
+	a_cpuid_is_answered(&monitor, first);
+	broker_killed();
+	second = fake_guest_cpuid(target, 0, 0x40000000, 0);
+	usleep(20000);
+	CU_ASSERT_EQUAL(fake_domain_shutdown_reason(target), -1);
+	broker_up();
+	recovered = true;
+	registry_recover_targets(registry, target_of, NULL);
+	/* Before the stub domain has said anything. */
+	a_cpuid_is_answered(&monitor, second);
+	CU_ASSERT_EQUAL(CTL(domain_info, target, &info), 0);
+	CU_ASSERT_EQUAL(CTL(domain_adopt, target, &(struct domain_config){0}), -EBUSY);
+	close_monitor_of(xen, &monitor);
+	xen.dev->ops->close(xen.dev);
+	/* It may connect again, until it ends. */
+	CU_ASSERT(wait_until(nobody_connected));
+	usleep(20000);
+	CU_ASSERT_EQUAL(fake_domain_shutdown_reason(target), -1);
+	stub_gone(registry, STUB);
+	CU_ASSERT(wait_until(target_has_crashed));
+	end();
+}
+
+static void a_stub_that_went_with_the_broker_is_missed(void)
+{
+	struct monitor monitor;
+	struct xen xen;
+
+	start();
+	xen = stub_with_target();
+	open_monitor(xen, &monitor);
+	broker_killed();
+	fake_xen()->dev->ops->evtchn_close(monitor.evtchn);
+	CU_ASSERT_EQUAL(fake_xen()->dev->ops->mem_unmap(fake_xen()->dev, monitor.ring, 1), 0);
+	broker_up();
+	recovered = true;
+	registry_recover_targets(registry, target_of, "it has ended");
+	CU_ASSERT(wait_until(target_has_crashed));
+	xen.dev->ops->close(xen.dev);
+	end();
+}
+
+static void a_target_that_went_with_the_broker_is_forgotten(void)
+{
+	struct xen xen;
+
+	start();
+	xen = stub_with_target();
+	broker_killed();
+	xen.dev->ops->close(xen.dev);
+	CU_ASSERT_EQUAL(XEN_CTL(domain_destroy, target), 0);
+	broker_up();
+	registry_recover_targets(registry, target_of, NULL);
+	CU_ASSERT_EQUAL(registry_domains(registry), 0);
+	target = fake_domain_built(2, true);
 	end();
 }
 
@@ -365,6 +555,9 @@ static CU_TestInfo tests[] = {
 	TEST(the_target_is_adopted_once),
 	TEST(state_and_memory_go_by_messages),
 	TEST(events_of_the_monitor_are_passed_on),
+	TEST(a_guest_outlives_its_broker),
+	TEST(a_stub_that_went_with_the_broker_is_missed),
+	TEST(a_target_that_went_with_the_broker_is_forgotten),
 	TEST(other_domains_are_out_of_reach),
 	TEST(the_toolstacks_limits_hold),
 	TEST(a_child_connects_anew),

@@ -85,7 +85,9 @@ struct guest {
 	uint32_t vcpus;
 	uint64_t memory_kib, pool_kib; /* what the user is charged for: the most there ever was */
 	void *ring;                    /* of the CPUID monitor, as it is mapped here */
-	struct relay *relay;           /* of its events, to a stub domain */
+	struct relay *relay;           /* of its events, to a stub domain: */
+	uint32_t monitor_port;         /* the domain's, */
+	uint32_t stub_port;            /* and the stub domain's; 0 while there is no monitor */
 	uint16_t stub;                 /* whose target it is, or 0 */
 	bool adopted;                  /* by that stub domain: it cannot go on without */
 	unsigned evtchns;              /* descriptors handed out */
@@ -101,6 +103,10 @@ const struct host *registry_host(const struct registry *registry);
 
 /* What a predecessor has left: domains whose process lives are its again, others are destroyed. */
 void registry_recover(struct registry *registry);
+/* The same for targets of stub domains. target_of: whose device model that one is now; 0: nobody's.
+ * Targets whose stub domain has gone are shut down as crashed. */
+void registry_recover_targets(struct registry *registry,
+			      uint16_t (*target_of)(void *arg, uint16_t stub), void *arg);
 
 /* One more connection of a process. 0, or -errno: -EDQUOT, -ESRCH when it is gone. */
 int process_enter(struct registry *registry, pid_t pid, uid_t uid, struct process **process);
@@ -130,7 +136,8 @@ unsigned registry_domains(struct registry *registry);
 
 /* --- record.c --- */
 
-/* Written before a domain is made, and removed after it is destroyed. 0 or -errno. */
+/* Written before a domain is made, and removed after it is destroyed; of a target, from when it is
+ * adopted. 0 or -errno. */
 int record_write(const char *folder, const struct guest *domain);
 void record_remove(const char *folder, const uint8_t handle[16]);
 /* Calls found for each record; the domain and its owner live for the call only. What is not a
@@ -180,9 +187,8 @@ int stubdoms_start(struct registry *registry);
 /* --- relay.c --- */
 
 struct relay;
-/* Between a port of domid's and one of ours that stub may bind to, which is returned; or -errno. */
-int relay_open(struct device *dev, uint16_t domid, uint32_t remote, uint16_t stub,
-	       struct relay **out);
+/* Between domain->monitor_port and domain->stub_port; sets domain->relay. 0 or -errno. */
+int relay_open(struct device *dev, struct guest *domain);
 void relay_close(struct relay *relay);
 
 /* --- sandbox.c --- */

@@ -47,10 +47,11 @@ int record_write(const char *folder, const struct guest *domain)
 	name_of(domain->handle, name);
 	snprintf(path, sizeof path, "%s/%s", folder, name);
 	snprintf(fresh, sizeof fresh, "%s.new", path);
-	length = snprintf(text, sizeof text, "%d %llu %u %u %llu %llu %d\n", domain->owner->pid,
-			  (unsigned long long)domain->owner->started, domain->uid, domain->vcpus,
-			  (unsigned long long)domain->memory_kib,
-			  (unsigned long long)domain->pool_kib, domain->named);
+	length = snprintf(text, sizeof text, "%d %llu %u %u %llu %llu %d %u %u %u\n",
+			  domain->owner->pid, (unsigned long long)domain->owner->started,
+			  domain->uid, domain->vcpus, (unsigned long long)domain->memory_kib,
+			  (unsigned long long)domain->pool_kib, domain->named, domain->stub,
+			  domain->monitor_port, domain->stub_port);
 	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
@@ -78,7 +79,7 @@ static bool read_record(int folder, const char *name, struct guest *domain, stru
 	unsigned long long started, memory, pool;
 	char text[RECORD_MAX];
 	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), pid, named;
-	unsigned uid;
+	unsigned uid, stub = 0;
 	ssize_t n;
 
 	if (fd < 0)
@@ -88,14 +89,17 @@ static bool read_record(int folder, const char *name, struct guest *domain, stru
 	if (n <= 0)
 		return false;
 	text[n] = '\0';
-	if (sscanf(text, "%d %llu %u %u %llu %llu %d", &pid, &started, &uid, &domain->vcpus,
-		   &memory, &pool, &named) != 7)
+	/* A predecessor of an earlier version wrote seven fields. */
+	if (sscanf(text, "%d %llu %u %u %llu %llu %d %u %u %u", &pid, &started, &uid,
+		   &domain->vcpus, &memory, &pool, &named, &stub, &domain->monitor_port,
+		   &domain->stub_port) < 7)
 		return false;
 	*owner = (struct process){.pid = pid, .started = started, .uid = uid, .pidfd = -1};
 	domain->uid = uid;
 	domain->memory_kib = memory;
 	domain->pool_kib = pool;
 	domain->named = named;
+	domain->stub = stub;
 	domain->owner = owner;
 	return true;
 }

@@ -314,13 +314,15 @@ static int finish_target(struct registry *registry, struct guest *domain)
 	bool paused = domain->adopted && ctl->ops->domain_pause(ctl, domain->domid) == 0;
 
 	/* As in the library: Xen 4.17 loses two pages with a domain that dies with a monitor. */
-	if (domain->ring)
+	if (domain->monitor_port)
 		ctl->ops->monitor_close(ctl, domain->domid, domain->ring);
 	relay_close(domain->relay);
 	if (domain->adopted)
 		ctl->ops->domain_shutdown(ctl, domain->domid, SHUTDOWN_crash);
 	if (paused)
 		ctl->ops->domain_unpause(ctl, domain->domid);
+	if (domain->adopted)
+		record_remove(registry->host.records, domain->handle);
 	pthread_mutex_lock(&registry->lock);
 	forget(registry, domain);
 	pthread_cond_broadcast(&registry->idle);
@@ -517,12 +519,25 @@ static void *watch_process(void *arg)
 	return NULL;
 }
 
+/* lock held. One user more, which leaves when the process has ended. */
+static void watch_over(struct registry *registry, struct process *process)
+{
+	struct watch *watch = malloc(sizeof *watch);
+	pthread_t thread;
+
+	if (!watch)
+		abort();
+	process->users++;
+	*watch = (struct watch){registry, process};
+	if (pthread_create(&thread, NULL, watch_process, watch) != 0)
+		abort();
+	pthread_detach(thread);
+}
+
 /* lock held. The living owner of a domain that was found, watched; or NULL. */
 static struct process *adopt_process(struct registry *registry, const struct process *found)
 {
 	struct process *process = process_find(registry, found->pid, found->started, found->uid);
-	struct watch *watch;
-	pthread_t thread;
 	uint64_t started;
 
 	if (process)
@@ -530,14 +545,7 @@ static struct process *adopt_process(struct registry *registry, const struct pro
 	if (process_started(found->pid, &started) < 0 || started != found->started ||
 	    process_add(registry, found->pid, started, found->uid, &process) < 0)
 		return NULL;
-	process->users = 1;
-	watch = malloc(sizeof *watch);
-	if (!watch)
-		abort();
-	*watch = (struct watch){registry, process};
-	if (pthread_create(&thread, NULL, watch_process, watch) != 0)
-		abort();
-	pthread_detach(thread);
+	watch_over(registry, process);
 	return process;
 }
 
@@ -548,6 +556,8 @@ static void recover(void *arg, const struct guest *found)
 	struct guest *domain;
 	uint16_t domid;
 
+	if (found->stub)
+		return;
 	if (ctl->ops->domain_find(ctl, found->handle, &domid) < 0) {
 		record_remove(registry->host.records, found->handle);
 		return;
@@ -576,4 +586,76 @@ static void recover(void *arg, const struct guest *found)
 void registry_recover(struct registry *registry)
 {
 	record_each(registry->host.records, recover, registry);
+}
+
+struct targets {
+	struct registry *registry;
+	uint16_t (*target_of)(void *arg, uint16_t stub);
+	void *arg;
+};
+
+/* The target and its stub domain are known again, watched, and nobody's but ours for now. */
+static struct guest *adopt_target(struct registry *registry, const struct guest *found,
+				  uint16_t target)
+{
+	struct guest *domain = NULL;
+	struct process *process;
+	int rc;
+
+	pthread_mutex_lock(&registry->lock);
+	rc = stub_add(registry, found->stub, target, &process);
+	if (rc == 0) {
+		watch_over(registry, process);
+		domain = guest_of(registry, process);
+		domain->busy = domain->adopted = true;
+		memcpy(domain->handle, found->handle, sizeof domain->handle);
+		domain->monitor_port = found->monitor_port;
+		domain->stub_port = found->stub_port;
+	}
+	pthread_mutex_unlock(&registry->lock);
+	if (rc < 0)
+		note("domain %u of stub domain %u is not looked after again: %s", target,
+		     found->stub, strerror(-rc));
+	return domain;
+}
+
+static void recover_target(void *arg, const struct guest *found)
+{
+	const struct targets *targets = arg;
+	struct registry *registry = targets->registry;
+	struct control *ctl = registry->host.xen.ctl;
+	struct guest *domain;
+	uint16_t target;
+	int rc = 0;
+
+	if (!found->stub)
+		return;
+	if (ctl->ops->domain_find(ctl, found->handle, &target) < 0) {
+		record_remove(registry->host.records, found->handle);
+		return;
+	}
+	domain = adopt_target(registry, found, target);
+	if (!domain)
+		return;
+	if (targets->target_of(targets->arg, found->stub) != target)
+		rc = -ESRCH;
+	else if (domain->monitor_port)
+		rc = relay_open(registry->host.xen.dev, domain);
+	if (rc == 0) {
+		note("domain %u of stub domain %u is looked after again", target, found->stub);
+		guest_give(registry, domain);
+		return;
+	}
+	note("domain %u, whose stub domain %u is lost, is shut down: %s", target, found->stub,
+	     strerror(-rc));
+	stub_gone(registry, found->stub);
+	guest_give(registry, domain);
+}
+
+void registry_recover_targets(struct registry *registry,
+			      uint16_t (*target_of)(void *arg, uint16_t stub), void *arg)
+{
+	struct targets targets = {registry, target_of, arg};
+
+	record_each(registry->host.records, recover_target, &targets);
 }

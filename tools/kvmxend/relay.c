@@ -1,7 +1,9 @@
 /*
  * Events between Xen and a stub domain. Xen gives the event channel of a domain's monitor to
  * whoever switches the monitor on, which is the broker; whom the events are for is a stub domain.
- * So each event on one side is sent on to the other, and nothing is looked at.
+ * So each event on one side is sent on to the other, and nothing is looked at. Both ports are there
+ * before ours are, and stay when the broker ends: a successor binds to them again, and what came
+ * meanwhile is seen, since a bind raises an event on its own side, which is passed on.
  */
 #include <errno.h>
 #include <poll.h>
@@ -48,23 +50,23 @@ static void *relay_run(void *arg)
 	return NULL;
 }
 
-static int bind_ports(struct relay *relay, struct device *dev, uint16_t domid, uint32_t remote,
-		      uint16_t stub)
+static int bind_ports(struct relay *relay, struct device *dev, const struct guest *domain)
 {
-	int rc = relay->ops->evtchn_open(dev, domid, &relay->evtchn);
+	int rc = relay->ops->evtchn_open(dev, domain->domid, &relay->evtchn);
 
 	if (rc < 0)
 		return rc;
-	relay->xen = rc = relay->ops->evtchn_bind(relay->evtchn, domid, remote);
+	relay->xen = rc =
+		relay->ops->evtchn_bind(relay->evtchn, domain->domid, domain->monitor_port);
 	if (rc >= 0)
-		relay->stub = rc = relay->ops->evtchn_offer(relay->evtchn, stub);
+		relay->stub = rc =
+			relay->ops->evtchn_bind(relay->evtchn, domain->stub, domain->stub_port);
 	if (rc < 0)
 		relay->ops->evtchn_close(relay->evtchn);
 	return rc;
 }
 
-int relay_open(struct device *dev, uint16_t domid, uint32_t remote, uint16_t stub,
-	       struct relay **out)
+int relay_open(struct device *dev, struct guest *domain)
 {
 	struct relay *relay = calloc(1, sizeof *relay);
 	int rc;
@@ -73,7 +75,7 @@ int relay_open(struct device *dev, uint16_t domid, uint32_t remote, uint16_t stu
 		return -ENOMEM;
 	relay->ops = dev->ops;
 	relay->stop = eventfd(0, EFD_CLOEXEC);
-	rc = relay->stop < 0 ? -errno : bind_ports(relay, dev, domid, remote, stub);
+	rc = relay->stop < 0 ? -errno : bind_ports(relay, dev, domain);
 	if (rc < 0)
 		goto out_free;
 	rc = -pthread_create(&relay->thread, NULL, relay_run, relay);
@@ -81,8 +83,8 @@ int relay_open(struct device *dev, uint16_t domid, uint32_t remote, uint16_t stu
 		relay->ops->evtchn_close(relay->evtchn);
 		goto out_free;
 	}
-	*out = relay;
-	return relay->stub;
+	domain->relay = relay;
+	return 0;
 out_free:
 	if (relay->stop >= 0)
 		close(relay->stop);

@@ -106,6 +106,10 @@ static int serve_domain_adopt(struct request *request)
 	if (rc < 0)
 		return rc;
 	domain->adopted = true;
+	memcpy(domain->handle, found.handle, sizeof domain->handle);
+	rc = record_write(registry_host(request->registry)->records, domain);
+	if (rc < 0)
+		return rc;
 	memcpy(request->reply, found.handle, sizeof found.handle);
 	ARG(0) = found.vcpus;
 	ARG(1) = found.emulation;
@@ -253,37 +257,41 @@ static int serve_cpuid_set(struct request *request)
 }
 
 /* Xen's port is dom0's: what comes there is passed on. */
-static int relay_monitor(struct request *request, uint16_t *owner, uint32_t *port)
+static int relay_monitor(struct request *request, uint32_t port, uint32_t offered)
 {
 	struct guest *domain = request->domain;
-	int rc = relay_open(device_of(request), domain->domid, *port, domain->stub, &domain->relay);
+	int rc;
 
-	if (rc < 0) {
-		CONTROL(monitor_close, domain->ring);
-		return rc;
-	}
-	*owner = 0;
-	*port = rc;
-	return 0;
+	domain->monitor_port = port;
+	domain->stub_port = offered;
+	rc = relay_open(device_of(request), domain);
+	if (rc == 0)
+		rc = record_write(registry_host(request->registry)->records, domain);
+	if (rc == 0)
+		return 0;
+	relay_close(domain->relay);
+	domain->relay = NULL;
+	domain->monitor_port = domain->stub_port = 0;
+	CONTROL(monitor_close, domain->ring);
+	return rc;
 }
 
 static int serve_monitor_open(struct request *request)
 {
+	struct guest *domain = request->domain;
 	uint32_t port = 0;
-	uint16_t owner = 0;
 	int rc;
 
-	if (ARG(0) >= GFN_MAX)
+	if (ARG(0) >= GFN_MAX || ARG(1) > UINT32_MAX || !ARG(1) != !domain->stub)
 		return -EINVAL;
-	if (request->domain->ring)
+	if (domain->ring || domain->relay)
 		return -EBUSY;
-	rc = CONTROL(monitor_open, ARG(0), &request->domain->ring, &owner, &port);
-	if (rc == 0 && request->domain->stub)
-		rc = relay_monitor(request, &owner, &port);
+	rc = CONTROL(monitor_open, ARG(0), &domain->ring, &port);
+	if (rc == 0 && domain->stub)
+		rc = relay_monitor(request, port, ARG(1));
 	if (rc < 0)
-		request->domain->ring = NULL;
-	ARG(0) = port;
-	ARG(1) = owner;
+		domain->ring = NULL;
+	ARG(0) = domain->stub ? 0 : port;
 	return rc;
 }
 
@@ -295,11 +303,16 @@ static int serve_monitor_debug(struct request *request)
 /* A predecessor may have opened it: then there is nothing to unmap. */
 static int serve_monitor_close(struct request *request)
 {
-	void *ring = request->domain->ring;
+	struct guest *domain = request->domain;
+	void *ring = domain->ring;
 
-	request->domain->ring = NULL;
-	relay_close(request->domain->relay);
-	request->domain->relay = NULL;
+	domain->ring = NULL;
+	relay_close(domain->relay);
+	domain->relay = NULL;
+	if (domain->stub) {
+		domain->monitor_port = domain->stub_port = 0;
+		record_write(registry_host(request->registry)->records, domain);
+	}
 	return CONTROL(monitor_close, ring);
 }
 

@@ -219,6 +219,17 @@ static void *stubdoms_run(void *arg)
 	return NULL;
 }
 
+static uint16_t living_target_of(void *arg, uint16_t stub)
+{
+	struct stubdoms *all = arg;
+	struct control *ctl = registry_host(all->registry)->xen.ctl;
+	struct domain_info info;
+
+	if (ctl->ops->domain_info(ctl, stub, &info) < 0 || info.dying || info.shutdown)
+		return 0;
+	return target_of(all->xs, stub);
+}
+
 int stubdoms_start(struct registry *registry)
 {
 	struct stubdoms *all = calloc(1, sizeof *all);
@@ -235,6 +246,7 @@ int stubdoms_start(struct registry *registry)
 		rc = errno ? -errno : -EIO;
 		goto out;
 	}
+	registry_recover_targets(registry, living_target_of, all);
 	rc = -pthread_create(&thread, NULL, stubdoms_run, all);
 	if (rc == 0) {
 		pthread_detach(thread);

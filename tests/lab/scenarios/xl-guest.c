@@ -2,7 +2,7 @@
  * A guest for xl's tests that is there at once: a multiboot kernel on QEMU's pc. It says on the
  * serial port what happens to it.
  *
- *   a   "answer N", N counted by itself
+ *   a   "answer N", N counted by itself, and the hypervisor's name, which CPUID tells
  *   r   resets the machine        t   by a triple fault
  *   power button: says so and switches the machine off
  */
@@ -56,12 +56,22 @@ static void say(const char *text)
 static void answer(void)
 {
 	static unsigned count;
-	char digits[] = "answer 00\r\n";
+	char digits[] = "answer 00 ";
+	union {
+		unsigned words[3];
+		char text[13];
+	} name = {.text = ""};
+	unsigned leaf = 0x40000000;
 
 	count++;
 	digits[7] += count / 10 % 10;
 	digits[8] += count % 10;
 	say(digits);
+	__asm__ volatile("cpuid"
+			 : "+a"(leaf), "=b"(name.words[0]), "=c"(name.words[1]),
+			   "=d"(name.words[2]));
+	say(name.text);
+	say("\r\n");
 }
 
 static void triple_fault(void)

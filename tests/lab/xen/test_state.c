@@ -160,13 +160,11 @@ void test_monitor(void)
 	void *page = NULL, *at;
 	uint64_t frame = RING_FRAME;
 	uint32_t port = 0;
-	uint16_t owner = 0;
 	int local;
 
 	machine_make(&m, EMULATION_LAPIC, 1);
 	MACHINE_LOAD(&m, identifies);
-	check_is(m.c->monitor_open(m.ctl, m.domid, RING_FRAME, &page, &owner, &port), 0,
-		 "a monitor");
+	check_is(m.c->monitor_open(m.ctl, m.domid, RING_FRAME, &page, &port), 0, "a monitor");
 	check(m.d->mem_map(m.dev, m.domid, NULL, 1, 1, &frame, &at) < 0,
 	      "the ring's frame is not the guest's");
 	BACK_RING_INIT(&ring, (vm_event_sring_t *)page, 4096);
@@ -205,10 +203,8 @@ void test_monitor(void)
 	machine_answer(&m, 0);
 	check(machine_wait_out(&m, 0x10, 0x566e6558, true), "and Xen's answer is there again");
 
-	check_is(m.c->monitor_open(m.ctl, m.domid, RING_FRAME, &page, &owner, &port), 0,
-		 "it reopens");
-	check(m.c->monitor_open(m.ctl, m.domid, SCRATCH_B, &at, &owner, &port) < 0,
-	      "but not twice");
+	check_is(m.c->monitor_open(m.ctl, m.domid, RING_FRAME, &page, &port), 0, "it reopens");
+	check(m.c->monitor_open(m.ctl, m.domid, SCRATCH_B, &at, &port) < 0, "but not twice");
 	check_is(m.c->monitor_close(m.ctl, m.domid, page), 0, "it goes");
 	machine_end(&m);
 }
@@ -232,12 +228,11 @@ void test_monitor_left(void)
 	uint64_t before = 0, after;
 	struct machine m;
 	uint32_t port;
-	uint16_t owner;
 	void *page;
 
 	for (unsigned i = 0; i <= rounds; i++) {
 		machine_make(&m, EMULATION_LAPIC, 1);
-		if (m.c->monitor_open(m.ctl, m.domid, RING_FRAME, &page, &owner, &port) == 0)
+		if (m.c->monitor_open(m.ctl, m.domid, RING_FRAME, &page, &port) == 0)
 			munmap(page, 4096);
 		machine_end(&m);
 		usleep(200000); /* Xen ends a domain behind the call */
