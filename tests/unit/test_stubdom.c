@@ -43,7 +43,6 @@ static atomic_bool stop;
 static atomic_uint connections;
 static uint16_t target;
 static char folder[64];
-static bool recovered; /* who watches over the stub domain holds the registry */
 
 /* A broker that was killed does nothing any more, also where its threads still have to end here. */
 static struct control_ops ops;
@@ -146,7 +145,6 @@ static void start(void)
 	target = fake_domain_built(2, true);
 	CU_ASSERT_EQUAL(XEN_CTL(domain_set_maxmem, target, TARGET_KIB), 0);
 	broker_up();
-	recovered = false;
 	atomic_store(&stop, false);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&acceptor, NULL, accept_all, NULL), 0);
 }
@@ -163,6 +161,12 @@ static bool nobody_connected(void)
 	return atomic_load(&connections) == 0;
 }
 
+/* Who watches over a stub domain holds the registry until it has ended. */
+static bool nobody_known(void)
+{
+	return registry_idle(registry);
+}
+
 static bool target_has_crashed(void)
 {
 	return fake_domain_shutdown_reason(target) == SHUTDOWN_crash;
@@ -175,8 +179,8 @@ static void end(void)
 	CU_ASSERT(wait_until(nobody_connected));
 	atomic_store(&stop, true);
 	pthread_join(acceptor, NULL);
-	if (!recovered)
-		registry_free(registry);
+	CU_ASSERT(wait_until(nobody_known));
+	registry_free(registry);
 	/* No record is left. */
 	CU_ASSERT_EQUAL(rmdir(folder), 0);
 	CU_ASSERT_EQUAL(fake_vchan_open_ends(), 0);
@@ -375,7 +379,6 @@ static void a_guest_outlives_its_broker(void)
 	usleep(20000);
 	CU_ASSERT_EQUAL(fake_domain_shutdown_reason(target), -1);
 	broker_up();
-	recovered = true;
 	registry_recover_targets(registry, target_of, NULL);
 	/* Before the stub domain has said anything. */
 	a_cpuid_is_answered(&monitor, second);
@@ -404,7 +407,6 @@ static void a_stub_that_went_with_the_broker_is_missed(void)
 	fake_xen()->dev->ops->evtchn_close(monitor.evtchn);
 	CU_ASSERT_EQUAL(fake_xen()->dev->ops->mem_unmap(fake_xen()->dev, monitor.ring, 1), 0);
 	broker_up();
-	recovered = true;
 	registry_recover_targets(registry, target_of, "it has ended");
 	CU_ASSERT(wait_until(target_has_crashed));
 	xen.dev->ops->close(xen.dev);

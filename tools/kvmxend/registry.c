@@ -400,6 +400,16 @@ unsigned registry_domains(struct registry *registry)
 	return n;
 }
 
+bool registry_idle(struct registry *registry)
+{
+	bool idle;
+
+	pthread_mutex_lock(&registry->lock);
+	idle = !registry->processes;
+	pthread_mutex_unlock(&registry->lock);
+	return idle;
+}
+
 /* --- stub domains --- */
 
 /* What the library may need beyond what libxl has reckoned for its own device model: its firmware
