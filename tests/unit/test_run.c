@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "libkvmxen/machine/quiet.h"
 #include "libkvmxen/machine/spare.h"
+#include "libkvmxen/machine/wait.h"
 #include "tests/unit/unit_machine.h"
 
 #define MMIO 0xe0000000ull
@@ -447,48 +447,35 @@ static void no_kick_is_lost(void)
 	kvm_machine_free(&m);
 }
 
-static bool writes_again(void *arg, unsigned vcpu, const struct hvm_hw_cpu *regs,
-			 const struct fake_op *last, struct fake_op *next)
+/* A guest whose requests are all answered here, and found by watching, gives no time to a signal
+ * that is blocked in KVM_RUN. (The whole of it in the lab: kick-storm-ioeventfd.) */
+static void a_signal_is_seen_while_requests_are_watched(void)
 {
-	*next = (struct fake_op){.kind = FAKE_OUT, .addr = 0x60, .size = 1};
-	return true;
-}
+	struct ioreq slot = {.state = STATE_IOREQ_READY};
+	struct kvm_run run = {0};
+	struct vcpu vcpu = {
+		.slot = &slot, .run = &run, .has_sigmask = true, .sigfd = -1, .wake_fd = -1};
+	struct wait wait = {0};
+	unsigned requests = 0;
 
-static void writes_without_end(uint16_t id)
-{
-	fake_guest_program(id, 0, writes_again, NULL);
-}
-
-/* A guest whose writes are all an ioeventfd's: KVM_RUN never ends by itself, and its requests are
- * found by watching. Signals that only the wait lets through, and the flag. */
-static void a_kick_ends_a_storm_of_hits(void)
-{
-	struct kvm_ioeventfd args = {
-		.addr = 0x60, .len = 1, .fd = eventfd(0, 0), .flags = KVM_IOEVENTFD_FLAG_PIO};
-	pthread_t thread;
-
-	kvm_machine_new(&m, 1, false, writes_without_end);
-	CU_ASSERT_EQUAL(machine_ioctl(m.vm, KVM_IOEVENTFD, &args), 0);
-	catch_signal(SIGUSR1);
-	pthread_create(&thread, NULL, run_and_count, NULL);
-	for (unsigned i = 0; i < 20; i++) {
-		usleep(2000);
-		if (i >= 10)
-			m.run[0]->immediate_exit = 1;
-		/* Outside of KVM_RUN a signal alone is none. */
-		do
-			pthread_kill(thread, SIGUSR1);
-		while (i < 10 && !returned_is(i + 1) && atomic_load(&returned) <= i);
-		CU_ASSERT_FATAL(returned_is(i + 1) || atomic_load(&returned) > i);
-		m.run[0]->immediate_exit = 0;
-		atomic_store(&returned, i + 1);
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		fprintf(stderr, "nobody watches on one processor: not tested\n");
+		return;
 	}
-	atomic_store(&finish, true);
-	m.run[0]->immediate_exit = 1;
-	pthread_kill(thread, SIGUSR1);
-	pthread_join(thread, NULL);
-	kvm_machine_free(&m);
-	close(args.fd);
+	catch_signal(SIGUSR1);
+	vcpu.poll.window = 1ull << 32;
+	wait_block(&wait, &vcpu);
+	pthread_kill(pthread_self(), SIGUSR1);
+	while (!wait.stop && requests++ < 100) {
+		vcpu.poll.answered = __rdtsc();
+		vcpu.poll.fresh = true;
+		CU_ASSERT_FALSE(wait_event(&wait, &vcpu, 1000));
+	}
+	CU_ASSERT(wait.stop);
+	CU_ASSERT_EQUAL(handled, 0);
+	wait_end(&wait);
+	CU_ASSERT_EQUAL(handled, 1);
+	close(vcpu.sigfd);
 }
 
 static void faults(uint16_t id)
@@ -1005,7 +992,7 @@ void register_run_suite(void)
 	CU_ADD_TEST(suite, bad_requests_crash_nobody);
 	CU_ADD_TEST(suite, immediate_exit_completes_an_in);
 	CU_ADD_TEST(suite, no_kick_is_lost);
-	CU_ADD_TEST(suite, a_kick_ends_a_storm_of_hits);
+	CU_ADD_TEST(suite, a_signal_is_seen_while_requests_are_watched);
 	CU_ADD_TEST(suite, a_signal_mask_is_that_of_the_run);
 	CU_ADD_TEST(suite, hlt_without_irqchip_is_an_exit);
 	CU_ADD_TEST(suite, a_shutdown_is_seen_between_kicks);
