@@ -58,8 +58,8 @@ static inline void wait_answered(struct vcpu *vcpu, uint64_t began)
 {
 	uint64_t now = __rdtsc(), cost = now - began;
 
-	/* The smallest of late: an interrupted thread's is no measure, nor that of one which came to
-	 * a processor with another TSC. */
+	/* The smallest of late: an interrupted thread's is no measure, nor that of one which came
+	 * to a processor with another TSC. */
 	if (cost < vcpu->poll.cost || (!vcpu->poll.cost && cost < WAIT_COST_MAX))
 		vcpu->poll.cost = cost;
 	else
