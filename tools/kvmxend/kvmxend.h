@@ -133,7 +133,7 @@ int guest_charge(struct registry *registry, struct guest *domain, uint64_t memor
 		 uint64_t pool_kib);
 /* Domains that are not gone: for tests. */
 unsigned registry_domains(struct registry *registry);
-/* Nobody is connected or watched over: for tests, too. */
+/* Nobody is connected or watched over: for tests. */
 bool registry_idle(struct registry *registry);
 
 /* --- record.c --- */
